@@ -1,0 +1,100 @@
+//! Every bound of the system in one place: the unit stands last in the name and the reason above it. Nothing here
+//! decides; whoever reads, waits or retries names its bound from this list.
+
+/// The staged tarball as it lies on the wire. The largest hundred packages of the public registry stay below it, and
+/// the npm client sends it as base64 in one JSON body that has to be held once.
+pub const TARBALL_BYTES_MAX: u64 = 128 * 1024 * 1024;
+/// All files of one archive together, unpacked. npm refuses nothing here, so this bound is ours: it keeps one hostile
+/// archive from filling a worker's memory.
+pub const UNPACKED_BYTES_MAX: u64 = 1024 * 1024 * 1024;
+/// Unpacked bytes for each packed byte. npm 11 (node-tar 7.5) aborts above 1000.
+pub const UNPACK_RATIO_MAX: u64 = 1000;
+/// Below this many unpacked bytes the ratio is not looked at: a few empty pages of padding compress better than 1000:1.
+pub const UNPACK_RATIO_FROM_BYTES: u64 = 1024 * 1024;
+/// Members of one archive. The largest real packages hold some 40,000.
+pub const ENTRIES_MAX: usize = 100_000;
+/// One path in an archive, in bytes: longer ones do not fit on every file system that npm serves.
+pub const PATH_BYTES_MAX: usize = 1024;
+/// One part of a path, in bytes: the limit of ext4, APFS and NTFS.
+pub const PATH_PART_BYTES_MAX: usize = 255;
+/// One pax header's body. node-tar ignores larger than 1 MiB; a packer writes below 2 KiB.
+pub const PAX_BYTES_MAX: u64 = 64 * 1024;
+/// A package.json, for which a whole JSON tree is built.
+pub const PACKAGE_JSON_BYTES_MAX: u64 = 4 * 1024 * 1024;
+/// A lockfile. The largest seen in public repositories is near 5 MB.
+pub const LOCKFILE_BYTES_MAX: u64 = 32 * 1024 * 1024;
+/// The npm publish document: base64 grows a tarball by 4/3, and a readme and manifest ride along.
+pub const PUBLISH_DOCUMENT_BYTES_MAX: usize = 180 * 1024 * 1024;
+/// Any other JSON body that the service reads.
+pub const JSON_BODY_BYTES_MAX: usize = 1024 * 1024;
+/// A file for which a text diff is made; larger ones are shown by size and digest.
+pub const DIFF_BYTES_MAX: u64 = 512 * 1024;
+/// Lines of one diff that a report carries; beyond it the page says how many were left out.
+pub const DIFF_LINES_MAX: usize = 2_000;
+
+/// Wall time of one rebuild from the first install to the packed tarball. The slowest of 79 real packages took 120 s
+/// on a loaded two-core machine.
+pub const REBUILD_SECONDS_MAX: u64 = 15 * 60;
+/// A build step that prints nothing for so long is ended. Bundlers and compilers stay silent for a minute at most.
+pub const SILENCE_SECONDS_MAX: u64 = 5 * 60;
+/// Memory of one rebuild, all its processes together.
+pub const REBUILD_MEMORY_BYTES_MAX: u64 = 4 * 1024 * 1024 * 1024;
+/// Disk of one rebuild: the checkout, node_modules and everything that is built.
+pub const REBUILD_DISK_BYTES_MAX: u64 = 4 * 1024 * 1024 * 1024;
+/// `/tmp` inside the sandbox.
+pub const REBUILD_TMP_BYTES_MAX: u64 = 512 * 1024 * 1024;
+/// Processes and threads of one rebuild. A node with its thread pool has 11, a parallel bundler some hundred.
+pub const REBUILD_PROCESSES_MAX: u64 = 512;
+/// Bytes that a step may print in all before it is ended.
+pub const OUTPUT_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// Bytes of the log that are kept: the first and the last half of it.
+pub const LOG_BYTES_MAX: usize = 1024 * 1024;
+/// One file that a build writes.
+pub const FILE_BYTES_MAX: u64 = 1024 * 1024 * 1024;
+/// Requests that a rebuild may make of the mirror, and that the report lists.
+pub const MIRROR_REQUESTS_MAX: usize = 20_000;
+/// Requests that stand in a report; the count of the rest is named.
+pub const REPORTED_REQUESTS_MAX: usize = 500;
+
+/// Bytes that one clone may bring.
+pub const CLONE_SECONDS_MAX: u64 = 10 * 60;
+/// Files of one exported tree.
+pub const TREE_FILES_MAX: usize = 200_000;
+/// Bytes of one exported tree.
+pub const TREE_BYTES_MAX: u64 = 2 * 1024 * 1024 * 1024;
+
+/// A lease lives so long without a heartbeat; a dead worker's job is taken over after it.
+pub const LEASE_SECONDS: u64 = 30;
+/// A worker renews its lease this often: three missed beats cost the lease.
+pub const HEARTBEAT_SECONDS: u64 = 10;
+/// Attempts of one verification before an `inconclusive` is final.
+pub const ATTEMPTS_MAX: u32 = 5;
+/// Age of a verification after which an `inconclusive` is final, whatever the attempts.
+pub const RETRY_HOURS_MAX: u64 = 24;
+/// The first pause before another attempt; it doubles each time.
+pub const RETRY_FIRST_SECONDS: u64 = 5;
+/// How long a stage waits for its tag by default, in minutes; the policy may say up to 24 hours.
+pub const TAG_WAIT_MINUTES: u64 = 60;
+/// The longest wait for a tag that a policy may ask for.
+pub const TAG_WAIT_MINUTES_MAX: u64 = 24 * 60;
+/// The pause between two looks for a missing tag at first; it doubles up to [`TAG_LOOK_SECONDS_MAX`].
+pub const TAG_LOOK_FIRST_SECONDS: u64 = 5;
+/// The longest pause between two looks for a missing tag.
+pub const TAG_LOOK_SECONDS_MAX: u64 = 60;
+
+/// One step of a one-time code (RFC 6238).
+pub const CODE_STEP_SECONDS: u64 = 30;
+/// Steps of skew that are accepted on either side.
+pub const CODE_SKEW_STEPS: u64 = 1;
+/// Wrong codes or passwords of one account within [`GUESS_WINDOW_SECONDS`] before further ones are refused unread.
+pub const GUESSES_MAX: u32 = 10;
+/// The window in which guesses are counted.
+pub const GUESS_WINDOW_SECONDS: u64 = 15 * 60;
+/// A maintainer's session from `npm login` or the page.
+pub const SESSION_HOURS: u64 = 12;
+/// What was shown to a maintainer stays approvable for so long.
+pub const CHALLENGE_SECONDS: u64 = 5 * 60;
+/// The longest `?wait=` of the verify API.
+pub const WAIT_SECONDS_MAX: u64 = 60;
+/// An event stream without news sends a comment this often.
+pub const EVENTS_COMMENT_SECONDS: u64 = 15;
