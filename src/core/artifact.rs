@@ -136,7 +136,8 @@ impl FromStr for Version {
     type Err = Invalid;
 
     fn from_str(text: &str) -> Result<Self, Invalid> {
-        let refuse = || Err(Invalid::new("an exact version", text, "write it as 1.2.3 or 1.2.3-rc.1"));
+        let refuse =
+            || Err(Invalid::new("an exact version", text, "write it as 1.2.3 or 1.2.3-rc.1"));
         if text.len() > 256 || text.contains('+') {
             return refuse();
         }
@@ -292,7 +293,20 @@ mod tests {
         for name in ["left-pad", "@jridgewell/sourcemap-codec", "JSONStream", "a", "lodash.merge"] {
             assert_eq!(name.parse::<PackageName>().unwrap().as_str(), name);
         }
-        for name in ["", ".x", "_x", "@scope", "@/x", "@s/", "a b", "../x", "a/b", "@a/b/c", "node_modules", "ä"] {
+        for name in [
+            "",
+            ".x",
+            "_x",
+            "@scope",
+            "@/x",
+            "@s/",
+            "a b",
+            "../x",
+            "a/b",
+            "@a/b/c",
+            "node_modules",
+            "ä",
+        ] {
             assert!(name.parse::<PackageName>().is_err(), "{name}");
         }
     }

@@ -7,5 +7,7 @@ pub mod artifact;
 
 pub mod limits;
 
+pub mod toolchain;
+
 pub use artifact::{Access, Invalid, PackageName, Sha1, Sha256, Sha512, Subject, Version};
 pub use timestamp::Timestamp;
