@@ -5,9 +5,31 @@ pub mod timestamp;
 
 pub mod artifact;
 
+pub mod canonical;
 pub mod limits;
 
+pub mod pending;
+
+pub mod finding;
+pub mod policy;
+
+pub mod source;
+
 pub mod toolchain;
+
+pub mod plan;
+
+pub mod rebuild;
+
+pub mod verdict;
+
+pub mod protocol;
+
+pub mod report;
+
+pub mod attestation;
+
+pub mod gate;
 
 pub use artifact::{Access, Invalid, PackageName, Sha1, Sha256, Sha512, Subject, Version};
 pub use timestamp::Timestamp;

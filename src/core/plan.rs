@@ -1,0 +1,98 @@
+//! A plan: how a package is built, as a value that prints and has a digest. Nothing is executed here, and nothing of the
+//! staged files is known here: the candidates are fixed before those are read.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{artifact::Sha256, canonical, source::Directory, timestamp::Timestamp};
+
+/// One exact tool, such as node 22.23.3.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub struct Tool {
+    /// `node` or `npm`.
+    pub name: String,
+    /// Its exact version.
+    pub version: String,
+}
+
+/// How dependencies come onto the disk.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(tag = "mode", rename_all = "kebab-case")]
+pub enum Install {
+    /// Not at all: no lifecycle script can change the tarball.
+    None,
+    /// Exactly by the lockfile in this folder.
+    Lockfile {
+        /// The folder that holds it.
+        directory: Directory,
+        /// The lockfile's path.
+        lockfile: String,
+        /// The command, without registry settings, which the sandbox adds.
+        argv: Vec<String>,
+    },
+    /// From the registry as of the cut-off, since there is no lockfile.
+    AsOfCutoff {
+        /// The folder whose package.json is installed.
+        directory: Directory,
+        /// The command.
+        argv: Vec<String>,
+    },
+}
+
+/// One command of the build.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Step {
+    /// The command and its arguments; no shell reads them.
+    pub argv: Vec<String>,
+    /// The folder in which it runs.
+    pub cwd: Directory,
+    /// Variables beyond the sandbox's own few.
+    #[serde(default)]
+    pub env: Vec<(String, String)>,
+}
+
+/// What the build sees as the time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Clock {
+    /// The machine's clock, with `SOURCE_DATE_EPOCH` at the commit's time.
+    Real,
+}
+
+/// One choice of the plan and why it was made.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Why {
+    /// What was chosen.
+    pub choice: String,
+    /// The fact that it rests on.
+    pub because: String,
+}
+
+/// How to build one package at one commit.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Plan {
+    /// The exact node.
+    pub node: Tool,
+    /// The exact package manager, which also packs.
+    pub package_manager: Tool,
+    /// The folder of the package.
+    pub directory: Directory,
+    /// How dependencies come onto the disk.
+    pub install: Install,
+    /// The steps between install and pack, in order.
+    pub build: Vec<Step>,
+    /// The command that packs.
+    pub pack: Step,
+    /// Nothing published later is seen by the install.
+    pub cutoff: Timestamp,
+    /// What the build sees as the time.
+    pub clock: Clock,
+    /// Each choice with its reason. Not part of the digest: words may be mended without changing what is done.
+    pub why: Vec<Why>,
+}
+
+impl Plan {
+    /// The digest that a verdict names: SHA-256 over the RFC 8785 form of everything but the reasons.
+    pub fn digest(&self) -> Sha256 {
+        canonical::digest(&Self { why: Vec::new(), ..self.clone() })
+    }
+}
