@@ -255,3 +255,7 @@ fn still_as_shown(
     }
     Ok(())
 }
+
+#[cfg(test)]
+#[path = "gate_tests.rs"]
+mod tests;

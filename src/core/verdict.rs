@@ -344,3 +344,7 @@ fn differs_sentence(spec: &str, verdict: &Verdict, comparison: Option<&Compariso
 fn reason_of(verdict: &Verdict) -> &str {
     verdict.findings.first().map_or("no reason was recorded.", |f| f.message.as_str())
 }
+
+#[cfg(test)]
+#[path = "verdict_tests.rs"]
+mod tests;
