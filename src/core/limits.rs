@@ -56,6 +56,34 @@ pub const MIRROR_REQUESTS_MAX: usize = 20_000;
 /// Requests that stand in a report; the count of the rest is named.
 pub const REPORTED_REQUESTS_MAX: usize = 500;
 
+/// Connections that a rebuild may hold open to the mirror. npm opens 15, pnpm and yarn at most 64.
+pub const MIRROR_CONNECTIONS_MAX: usize = 256;
+/// One connection to the mirror ends after so long: nothing that a package manager fetches takes longer.
+pub const MIRROR_CONNECTION_SECONDS_MAX: u64 = 10 * 60;
+/// A client of the mirror has so long to send the head of its request.
+pub const MIRROR_HEAD_SECONDS_MAX: u64 = 30;
+/// The head of one request to the mirror. npm's is below 1 KiB.
+pub const MIRROR_HEAD_BYTES_MAX: usize = 16 * 1024;
+/// The target of one request that is kept in the record; longer ones are cut.
+pub const MIRROR_TARGET_BYTES_MAX: usize = 1024;
+
+/// One packument, every version of a package. The largest of the public registry are near 100 MB.
+pub const PACKUMENT_BYTES_MAX: u64 = 256 * 1024 * 1024;
+/// A cached packument is taken for fresh for so long. Versions never change; only new ones come unseen.
+pub const PACKUMENT_FRESH_SECONDS: u64 = 5 * 60;
+/// The tarball of one toolchain. Node 24 has 51 MB.
+pub const TOOLCHAIN_BYTES_MAX: u64 = 256 * 1024 * 1024;
+/// How long a client waits for a connection.
+pub const HTTP_CONNECT_SECONDS_MAX: u64 = 10;
+/// How long a client waits for the next byte of an answer.
+pub const HTTP_IDLE_SECONDS_MAX: u64 = 60;
+/// Redirects that are followed one after another.
+pub const HTTP_REDIRECTS_MAX: usize = 5;
+/// Attempts of one request to a registry before it counts as unavailable.
+pub const REGISTRY_ATTEMPTS_MAX: u32 = 3;
+/// The first pause between two attempts; it doubles each time.
+pub const REGISTRY_PAUSE_MILLIS: u64 = 250;
+
 /// Bytes that one clone may bring.
 pub const CLONE_SECONDS_MAX: u64 = 10 * 60;
 /// Files of one exported tree.

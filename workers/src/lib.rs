@@ -1,1 +1,5 @@
-//! stub
+//! The worker of Countersign: everything that touches git, registries, toolchains and the sandbox. It knows nothing of
+//! the service's store and decides nothing that `countersign-core` can decide.
+
+pub mod http;
+pub mod upstream;
