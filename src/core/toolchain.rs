@@ -67,6 +67,21 @@ pub struct Tool {
     pub version: Version,
 }
 
+impl Tool {
+    /// The tool of a plan's two words.
+    ///
+    /// # Errors
+    /// When the name is no tool that is brought, or the version is not exact.
+    pub fn named(name: &str, version: &str) -> Result<Self, Invalid> {
+        let name = match name {
+            "node" => ToolName::Node,
+            "npm" => ToolName::Npm,
+            _ => return Err(Invalid::new("a tool", name, "node and npm are brought")),
+        };
+        Ok(Self { name, version: version.parse()? })
+    }
+}
+
 impl fmt::Display for Tool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.name, self.version)
@@ -239,7 +254,7 @@ fn nearest<'a>(tool: &str, asked: &str, pins: &[&'a Pin], default: &'a Pin) -> C
         let reason = format!("the default {tool} is within `{asked}`");
         return Choice { pin: default, reason: Some(reason) };
     }
-    let even = |pin: &&&Pin| pin.version().semver().major() % 2 == 0;
+    let even = |pin: &&&Pin| pin.version().semver().major().is_multiple_of(2);
     let highest = pins.iter().rev().filter(fits).find(even);
     if let Some(pin) = highest.or_else(|| pins.iter().rev().find(fits)) {
         let reason = format!("the highest {tool} within `{asked}` in the table");
