@@ -2,4 +2,8 @@
 //! the service's store and decides nothing that `countersign-core` can decide.
 
 pub mod http;
+pub mod toolchain;
 pub mod upstream;
+
+#[cfg(test)]
+mod peer;

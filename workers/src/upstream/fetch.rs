@@ -2,7 +2,7 @@
 //! is known of them, and remembered on disk. "There is no such thing" and "nobody could tell" are two errors.
 
 use std::{
-    io::Write,
+    io::{Seek, Write},
     path::Path,
     sync::{
         Arc,
@@ -226,16 +226,8 @@ impl Upstream {
         let url = tarball_url(registry, &dist.tarball).ok_or_else(|| {
             UpstreamError::unavailable(&what, format!("`{}` is no address for it", dist.tarball))
         })?;
-        let mut attempt = 1;
-        let (file, sha512, sha1) = loop {
-            match self.download(registry, &url, &what, limit_bytes, progress).await {
-                Err(UpstreamError::Unavailable { .. }) if attempt < REGISTRY_ATTEMPTS_MAX => {
-                    pause(attempt).await;
-                    attempt += 1;
-                }
-                done => break done?,
-            }
-        };
+        let (file, sha512, sha1) =
+            self.download(registry, &url, &what, limit_bytes, progress).await?;
         let (right, expected) = match (known, dist.sha1()) {
             (Some(expected), _) => (sha512 == expected, expected.to_integrity()),
             (None, Some(expected)) => (sha1 == expected, expected.to_hex()),
@@ -258,6 +250,30 @@ impl Upstream {
         Ok(kept.map(|(file, bytes)| Tarball { file, bytes, sha512 }))
     }
 
+    /// A tarball of the default registry at its usual address, whose digest is known from elsewhere. It is not kept.
+    pub(crate) async fn pinned_tarball(
+        &self,
+        package: &str,
+        version: &Version,
+        sha512: &Sha512,
+        limit_bytes: u64,
+        progress: &mut (dyn FnMut(u64, Option<u64>) + Send),
+    ) -> Result<NamedTempFile, UpstreamError> {
+        let registry = &self.registries.default;
+        let what = format!("the tarball of `{package}@{version}`");
+        let url = registry
+            .below(&format!("{package}/-/{package}-{version}.tgz"))
+            .ok_or_else(|| UpstreamError::unavailable(&what, "its name makes no address"))?;
+        let (mut file, came, _) =
+            self.download(registry, &url, &what, limit_bytes, progress).await?;
+        if came != *sha512 {
+            return Err(UpstreamError::Mismatch { what, expected: sha512.to_integrity() });
+        }
+        file.rewind()?;
+        Ok(file)
+    }
+
+    /// Downloads with a few attempts, since a connection may break in the middle of a large file.
     async fn download(
         &self,
         registry: &Registry,
@@ -266,7 +282,26 @@ impl Upstream {
         limit_bytes: u64,
         progress: &mut (dyn FnMut(u64, Option<u64>) + Send),
     ) -> Result<(NamedTempFile, Sha512, Sha1), UpstreamError> {
-        let mut response = self.get(registry, url, what, None).await?;
+        let mut attempt = 1;
+        loop {
+            let response = self.get(registry, url, what, None).await?;
+            match self.receive(response, what, limit_bytes, progress).await {
+                Err(UpstreamError::Unavailable { .. }) if attempt < REGISTRY_ATTEMPTS_MAX => {
+                    pause(attempt).await;
+                    attempt += 1;
+                }
+                done => return done,
+            }
+        }
+    }
+
+    async fn receive(
+        &self,
+        mut response: Response,
+        what: &str,
+        limit_bytes: u64,
+        progress: &mut (dyn FnMut(u64, Option<u64>) + Send),
+    ) -> Result<(NamedTempFile, Sha512, Sha1), UpstreamError> {
         let total = response.content_length();
         let mut file = self.store.incoming()?;
         let (mut sha512, mut sha1) = (sha2::Sha512::new(), sha1::Sha1::new());

@@ -182,6 +182,9 @@ impl UpstreamConfig {
 }
 
 #[cfg(test)]
+mod fetch_tests;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -1,0 +1,94 @@
+//! Unpacks a toolchain's tarball, whose bytes are pinned, into an empty folder: regular files only, each below that
+//! folder, readable by everybody and writable by nobody else. It knows nothing of downloads.
+
+use std::{
+    fs::{File, OpenOptions, Permissions},
+    io::{self, Read},
+    os::unix::fs::{OpenOptionsExt, PermissionsExt},
+    path::{Component, Path, PathBuf},
+};
+
+use countersign_core::{
+    limits::{ENTRIES_MAX, UNPACKED_BYTES_MAX},
+    toolchain::ToolName,
+};
+use flate2::read::GzDecoder;
+
+use super::folder::open_to_readers;
+
+/// Unpacks what a rebuild needs of that tool.
+///
+/// # Errors
+/// On the first member that is no regular file or folder, or that leads out, and where the tool itself is missing.
+pub(super) fn unpack(tarball: &File, tool: ToolName, into: &Path) -> io::Result<()> {
+    open_to_readers(into)?;
+    let mut archive = tar::Archive::new(GzDecoder::new(tarball));
+    let mut left_bytes = UNPACKED_BYTES_MAX;
+    for (index, entry) in archive.entries()?.enumerate() {
+        let mut entry = entry?;
+        if index >= ENTRIES_MAX {
+            return Err(refuse("the archive", "it has too many members"));
+        }
+        let path = inside(&entry.path()?)?;
+        let kind = entry.header().entry_type();
+        if kind.is_dir() || kind.is_pax_global_extensions() || !is_needed(tool, &path) {
+            continue;
+        }
+        if !kind.is_file() {
+            return Err(refuse(&path.display().to_string(), "it is no regular file"));
+        }
+        left_bytes = left_bytes
+            .checked_sub(entry.size())
+            .ok_or_else(|| refuse("the archive", "it is too large when unpacked"))?;
+        let executable = entry.header().mode()? & 0o111 != 0 || path.starts_with("bin");
+        write(&mut entry, &into.join(path), into, executable)?;
+    }
+    let main = into.join(main_file(tool));
+    if main.is_file() { Ok(()) } else { Err(refuse(main_file(tool), "it is not in the archive")) }
+}
+
+fn main_file(tool: ToolName) -> &'static str {
+    match tool {
+        ToolName::Node => "bin/node",
+        ToolName::Npm => "bin/npm-cli.js",
+    }
+}
+
+/// Of node only the program, its headers for native add-ons, and its licence.
+fn is_needed(tool: ToolName, path: &Path) -> bool {
+    match tool {
+        ToolName::Node => {
+            path == Path::new("bin/node")
+                || path.starts_with("include")
+                || path == Path::new("LICENSE")
+        }
+        ToolName::Npm => true,
+    }
+}
+
+/// A member's path without the folder that npm packs everything in.
+fn inside(path: &Path) -> io::Result<PathBuf> {
+    let plain = path.components().all(|part| matches!(part, Component::Normal(_)));
+    if !plain {
+        return Err(refuse(&path.display().to_string(), "it leads out of the archive"));
+    }
+    Ok(path.components().skip(1).collect())
+}
+
+fn write(from: &mut impl Read, path: &Path, root: &Path, executable: bool) -> io::Result<()> {
+    let parent = path.parent().expect("it lies below the root");
+    if !parent.is_dir() {
+        std::fs::create_dir_all(parent)?;
+        for made in parent.ancestors().take_while(|folder| *folder != root) {
+            open_to_readers(made)?;
+        }
+    }
+    let mode = if executable { 0o755 } else { 0o644 };
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
+    io::copy(from, &mut file)?;
+    file.set_permissions(Permissions::from_mode(mode))
+}
+
+fn refuse(what: &str, why: &str) -> io::Error {
+    io::Error::other(format!("`{what}` is refused: {why}"))
+}
