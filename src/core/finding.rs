@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::pending::Rule;
+use crate::archive::Rule;
 
 /// Why a verdict is a `fail`; words differ by it. In the order in which the first one is taken.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]

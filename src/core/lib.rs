@@ -8,7 +8,11 @@ pub mod artifact;
 pub mod canonical;
 pub mod limits;
 
-pub mod pending;
+pub mod package_json;
+
+pub mod archive;
+
+pub mod manifest;
 
 pub mod finding;
 pub mod policy;
@@ -20,6 +24,8 @@ pub mod toolchain;
 pub mod plan;
 
 pub mod rebuild;
+
+pub mod compare;
 
 pub mod verdict;
 

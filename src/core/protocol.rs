@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::{
     artifact::{Sha512, Subject},
-    pending::Comparison,
+    compare::Comparison,
     policy::Policy,
     rebuild::Phase,
     source::SourceRequest,

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     artifact::{Access, Sha1, Sha256, Sha512, Subject},
+    compare::{Counts, FileComparison, Level},
     finding::{Class, Finding},
-    pending::{Counts, FileComparison, Level},
     plan::{Install, Plan, Step, Tool, Why},
     rebuild::{Dependency, Ending, NetworkRequest},
     source::{Directory, Evidence, Repository, Source, Trust},

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     artifact::{PackageName, Version},
+    compare::{Comparison, FileComparison, Level, Status},
     finding::{Class, Code, Finding, Kind, Severity},
-    pending::{Comparison, FileComparison, Level, Status},
     plan::Plan,
     policy::Policy,
     rebuild::Rebuild,

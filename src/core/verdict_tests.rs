@@ -3,7 +3,8 @@
 use super::*;
 use crate::{
     artifact::Sha256,
-    pending::{Counts, FileRecord},
+    compare::Counts,
+    manifest::FileRecord,
     plan::{Clock, Install, Step},
     rebuild::{Ending, Phase},
     source::Trust,
