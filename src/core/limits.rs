@@ -66,6 +66,13 @@ pub const MIRROR_HEAD_SECONDS_MAX: u64 = 30;
 pub const MIRROR_HEAD_BYTES_MAX: usize = 16 * 1024;
 /// The target of one request that is kept in the record; longer ones are cut.
 pub const MIRROR_TARGET_BYTES_MAX: usize = 1024;
+/// Packuments that one mirror holds in memory at a time; further requests wait. Two cores render no more at once.
+pub const MIRROR_DOCUMENTS_MAX: usize = 8;
+/// One tarball of a dependency. The largest of the public registry that builds install are compilers near 100 MB.
+pub const DEPENDENCY_BYTES_MAX: u64 = 256 * 1024 * 1024;
+/// All tarballs that one rebuild may fetch. What is fetched is unpacked into [`REBUILD_DISK_BYTES_MAX`], and node_modules
+/// shrink to a fifth when packed.
+pub const DEPENDENCIES_BYTES_MAX: u64 = 4 * 1024 * 1024 * 1024;
 
 /// One packument, every version of a package. The largest of the public registry are near 100 MB.
 pub const PACKUMENT_BYTES_MAX: u64 = 256 * 1024 * 1024;

@@ -2,6 +2,7 @@
 //! the service's store and decides nothing that `countersign-core` can decide.
 
 pub mod http;
+pub mod mirror;
 pub mod toolchain;
 pub mod upstream;
 

@@ -1,0 +1,311 @@
+//! What the mirror may show: pure rules over one packument. The subject, the staged bytes and everything after the
+//! cut-off are hidden, except what the tagged lockfile names with its integrity. It knows nothing of HTTP or disks.
+
+use std::collections::{BTreeMap, HashMap};
+
+use countersign_core::{PackageName, Sha1, Sha512, Timestamp, Version};
+use nodejs_semver::Range;
+
+use crate::upstream::{Dist, Packument};
+
+/// One entry of the tagged tree's lockfile: served whatever its date, if its bytes are these.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LockedVersion {
+    /// The package; for an alias the real name.
+    pub name: PackageName,
+    /// Its version.
+    pub version: Version,
+    sha512: Option<Sha512>,
+    sha1: Option<Sha1>,
+}
+
+impl LockedVersion {
+    /// An entry with its Subresource Integrity text; none where that holds neither SHA-512 nor SHA-1. Lockfiles of
+    /// npm 5 and 6 name what was published before 2017 by SHA-1 alone: such an entry is served, and stands in the
+    /// verdict's warning like an unlocked one.
+    pub fn new(name: PackageName, version: Version, integrity: &str) -> Option<Self> {
+        use base64::{Engine, engine::general_purpose::STANDARD};
+        let sha512 = Sha512::from_integrity(integrity).ok();
+        let sha1 = integrity.split_whitespace().find_map(|one| {
+            let bytes = STANDARD.decode(one.strip_prefix("sha1-")?).ok()?;
+            Some(Sha1::from_bytes(bytes.try_into().ok()?))
+        });
+        (sha512.is_some() || sha1.is_some()).then_some(Self { name, version, sha512, sha1 })
+    }
+
+    /// Whether the lockfile's digest is one that can be believed alone.
+    pub fn is_strong(&self) -> bool {
+        self.sha512.is_some()
+    }
+
+    /// Whether these are the bytes. The SHA-1 is made only where there is no SHA-512 to look at.
+    pub(super) fn is(&self, sha512: &Sha512, sha1: impl FnOnce() -> Option<Sha1>) -> bool {
+        match self.sha512 {
+            Some(expected) => expected == *sha512,
+            None => self.sha1.is_some() && self.sha1 == sha1(),
+        }
+    }
+}
+
+/// The rules of one rebuild.
+#[derive(Clone, Debug)]
+pub struct MirrorPolicy {
+    /// The package whose version is being verified: that version is refused in metadata and tarball.
+    pub subject: (PackageName, Version),
+    /// The staged tarball's digest: those bytes are refused under whatever name.
+    pub staged_sha512: Sha512,
+    /// What the registry says was published later is hidden.
+    pub cutoff: Timestamp,
+    /// What the tagged lockfile names.
+    pub locked: Vec<LockedVersion>,
+}
+
+/// Why a request was refused: the codes of `reason` in the report's list of requests.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Reason {
+    /// It is the version under verification.
+    Subject,
+    /// Its bytes are the staged ones.
+    StagedBytes,
+    /// It was published after the cut-off and no lockfile names it.
+    AfterCutoff,
+    /// The install is over: nothing can be reached any more.
+    NetworkClosed,
+    /// Only GET and HEAD are answered.
+    Method,
+    /// Audits are not made inside a rebuild.
+    Audit,
+    /// Names are not resolved inside a rebuild.
+    Dns,
+    /// It is no address of a package.
+    NotOffered,
+    /// Another host was asked for.
+    ForeignHost,
+    /// The registry's bytes are not those that its own manifest names.
+    Integrity,
+    /// The registry's bytes are not those that the lockfile names.
+    LockedIntegrity,
+    /// More requests than a rebuild may make.
+    TooManyRequests,
+    /// More bytes than a rebuild may fetch.
+    TooManyBytes,
+}
+
+impl Reason {
+    /// The code.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Subject => "subject",
+            Self::StagedBytes => "staged-bytes",
+            Self::AfterCutoff => "after-cutoff",
+            Self::NetworkClosed => "network-closed",
+            Self::Method => "method",
+            Self::Audit => "audit",
+            Self::Dns => "dns",
+            Self::NotOffered => "not-offered",
+            Self::ForeignHost => "foreign-host",
+            Self::Integrity => "integrity",
+            Self::LockedIntegrity => "locked-integrity",
+            Self::TooManyRequests => "too-many-requests",
+            Self::TooManyBytes => "too-many-bytes",
+        }
+    }
+
+    /// What the one inside is told.
+    pub(super) fn sentence(self) -> &'static str {
+        match self {
+            Self::Subject => "a rebuild cannot fetch the version that is being verified",
+            Self::StagedBytes => "a rebuild cannot fetch the tarball that is being verified",
+            Self::AfterCutoff => {
+                "this was published after the commit, and no lockfile names it with its integrity"
+            }
+            Self::NetworkClosed => {
+                "the build has no network; only the install can reach the registry"
+            }
+            Self::Method => "only GET and HEAD are answered here",
+            Self::Audit => "audits are not made inside a rebuild",
+            Self::Dns => {
+                "names are not resolved inside a rebuild; only the registry can be reached"
+            }
+            Self::NotOffered => "this is no address of a package",
+            Self::ForeignHost => "only the registry can be reached inside a rebuild",
+            Self::Integrity => "the registry's bytes are not those that its manifest names",
+            Self::LockedIntegrity => "the registry's bytes are not those that the lockfile names",
+            Self::TooManyRequests => "this rebuild has made more requests than it may",
+            Self::TooManyBytes => "this rebuild has fetched more bytes than it may",
+        }
+    }
+}
+
+/// One version as the mirror sees it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Offer {
+    /// How its tarball is had.
+    pub(super) dist: Dist,
+    /// When the registry says that it came.
+    pub(super) published: Option<Timestamp>,
+    /// Why it is hidden, where it is.
+    pub(super) hidden: Option<Reason>,
+    /// It is shown although the registry says that it came later, and no strong digest speaks for it.
+    pub(super) doubtful: bool,
+}
+
+/// One package as the mirror shows it: small enough to be kept for a whole rebuild.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Shelf {
+    /// Every version, hidden ones with their reason.
+    pub(super) offers: BTreeMap<String, Offer>,
+    /// The dist-tags among what is shown.
+    pub(super) dist_tags: BTreeMap<String, String>,
+}
+
+impl Shelf {
+    /// What a request for this version or dist-tag gets.
+    pub(super) fn find(&self, wanted: &str) -> Option<(&str, &Offer)> {
+        let version = self.dist_tags.get(wanted).map_or(wanted, String::as_str);
+        self.offers.get_key_value(version).map(|(version, offer)| (version.as_str(), offer))
+    }
+
+    /// Why nothing at all is shown, where something is hidden and nothing shown.
+    pub(super) fn closed(&self) -> Option<Reason> {
+        let all = self.offers.values().all(|offer| offer.hidden.is_some());
+        self.offers.values().find_map(|offer| offer.hidden).filter(|_| all)
+    }
+}
+
+impl MirrorPolicy {
+    /// The lockfile's entries for one version.
+    pub(super) fn locks<'a>(
+        &'a self,
+        name: &'a PackageName,
+        version: &'a Version,
+    ) -> impl Iterator<Item = &'a LockedVersion> {
+        self.locked.iter().filter(move |lock| lock.name == *name && lock.version == *version)
+    }
+
+    /// Whether this is the version under verification.
+    pub(super) fn is_subject(&self, name: &PackageName, version: &Version) -> bool {
+        (name, version) == (&self.subject.0, &self.subject.1)
+    }
+
+    /// Judges every version of one package.
+    pub(super) fn judge(&self, packument: &Packument) -> Shelf {
+        let name = &packument.name;
+        let versions: Vec<Version> = packument.versions().map(|(version, _)| version).collect();
+        let times = Times::of(packument, &versions, self.cutoff);
+        let locks: Vec<_> = self.locked.iter().filter(|lock| lock.name == *name).collect();
+        let mut offers = BTreeMap::new();
+        for version in &versions {
+            let dist = packument.dist(version).unwrap_or_default();
+            let mut locks = locks.iter().filter(|lock| lock.version == *version).peekable();
+            let locked = locks.peek().is_some();
+            let strong = locks.any(|lock| lock.is_strong());
+            let late = times.is_late(version);
+            let lenient =
+                locked || (times.may_excuse(version) && self.may_be_lenient(name, version));
+            let hidden = if self.is_subject(name, version) {
+                Some(Reason::Subject)
+            } else if dist.sha512() == Some(self.staged_sha512) {
+                Some(Reason::StagedBytes)
+            } else if late && !lenient {
+                Some(Reason::AfterCutoff)
+            } else {
+                None
+            };
+            let published = packument.time(version.as_str());
+            let doubtful = late && !strong && hidden.is_none();
+            offers.insert(version.to_string(), Offer { dist, published, hidden, doubtful });
+        }
+        let dist_tags = dist_tags(packument, &versions, &offers);
+        Shelf { offers, dist_tags }
+    }
+
+    /// The subject's own package is where the answer would lie: of it, doubt about a time excuses older versions alone.
+    fn may_be_lenient(&self, name: &PackageName, version: &Version) -> bool {
+        *name != self.subject.0 || version.semver() < self.subject.1.semver()
+    }
+}
+
+/// What a registry's times say, and whether they can be believed. A copy of a registry that writes when a version was
+/// copied makes everything look younger than the commit that uses it.
+struct Times {
+    late: HashMap<String, bool>,
+    excused: HashMap<String, bool>,
+}
+
+impl Times {
+    /// A registry that tells when a package was created tells its history, and is believed to the letter. One that
+    /// does not is a copy: where every version is said to be late its times mean nothing, and a version that must be
+    /// older than one from before the cut-off is taken to be so.
+    fn of(packument: &Packument, versions: &[Version], cutoff: Timestamp) -> Self {
+        let late =
+            |version: &Version| packument.time(version.as_str()).is_none_or(|at| at > cutoff);
+        let tells_history = packument.time("created").is_some();
+        let all_late = versions.iter().all(late);
+        let early: Vec<_> =
+            versions.iter().filter(|version| !late(version)).map(Version::semver).collect();
+        let excused = |version: &Version| {
+            let version = version.semver();
+            !tells_history && (all_late || early.iter().any(|other| is_before(&version, other)))
+        };
+        Self {
+            late: versions.iter().map(|version| (version.to_string(), late(version))).collect(),
+            excused: versions
+                .iter()
+                .map(|version| (version.to_string(), excused(version)))
+                .collect(),
+        }
+    }
+
+    fn is_late(&self, version: &Version) -> bool {
+        self.late.get(version.as_str()).copied().unwrap_or(true)
+    }
+
+    fn may_excuse(&self, version: &Version) -> bool {
+        self.excused.get(version.as_str()).copied().unwrap_or(false)
+    }
+}
+
+/// Whether a version was published before another by the order in which numbers are given out: patches of one minor
+/// line, first releases of minor lines of one major, first releases of majors. A later fix of an older line is not.
+fn is_before(one: &nodejs_semver::Version, other: &nodejs_semver::Version) -> bool {
+    let same_line = one.major() == other.major() && one.minor() == other.minor();
+    let first_of_minor = one.patch() == 0 && one.major() == other.major();
+    let first_of_major = one.patch() == 0 && one.minor() == 0;
+    one < other && (same_line || first_of_minor || first_of_major)
+}
+
+/// npm's own rule for `--before` (npm-pick-manifest 11): a tag whose version is hidden names the highest shown version
+/// that is not above it, one without a warning before one with. `latest` alone always names something.
+fn dist_tags(
+    packument: &Packument,
+    versions: &[Version],
+    offers: &BTreeMap<String, Offer>,
+) -> BTreeMap<String, String> {
+    let shown = |version: &str| offers.get(version).is_some_and(|offer| offer.hidden.is_none());
+    let shown_versions: Vec<&Version> =
+        versions.iter().filter(|version| shown(version.as_str())).collect();
+    let highest = |range: &Range| {
+        let fits = shown_versions.iter().filter(|version| range.satisfies(&version.semver()));
+        fits.max_by_key(|version| (!packument.is_deprecated(version), version.semver()))
+    };
+    let mut tags = BTreeMap::new();
+    for (tag, version) in &packument.dist_tags {
+        let chosen = if shown(version) {
+            Some(version.clone())
+        } else {
+            let below = Range::parse(format!("<={version}")).ok();
+            let below = below.as_ref().and_then(highest).map(|version| version.to_string());
+            below.or_else(|| {
+                let any = shown_versions.iter().max_by_key(|v| (!v.is_prerelease(), v.semver()));
+                any.filter(|_| tag == "latest").map(|version| version.to_string())
+            })
+        };
+        tags.extend(chosen.map(|version| (tag.clone(), version)));
+    }
+    tags
+}
+
+#[cfg(test)]
+#[path = "policy_tests.rs"]
+mod tests;

@@ -1,0 +1,187 @@
+//! The rules over packuments, each with the case that shows what would be seen without it.
+
+use serde_json::{Map, Value, json};
+
+use super::*;
+
+const BEFORE: &str = "2025-01-01T00:00:00.000Z";
+const AFTER: &str = "2025-06-01T00:00:00.000Z";
+
+fn name(text: &str) -> PackageName {
+    text.parse().unwrap()
+}
+
+fn version(text: &str) -> Version {
+    text.parse().unwrap()
+}
+
+fn integrity(of: &str) -> String {
+    Sha512::of(of.as_bytes()).to_integrity()
+}
+
+/// A rebuild of `subject@2.0.0` at a commit of March 2025.
+fn policy(locked: &[(&str, &str, String)]) -> MirrorPolicy {
+    let lock = |(of, at, digest): &(&str, &str, String)| {
+        LockedVersion::new(name(of), version(at), digest).unwrap()
+    };
+    MirrorPolicy {
+        subject: (name("subject"), version("2.0.0")),
+        staged_sha512: Sha512::of(b"staged"),
+        cutoff: "2025-03-01T00:00:00Z".parse().unwrap(),
+        locked: locked.iter().map(lock).collect(),
+    }
+}
+
+/// A packument of these versions and moments; the bytes of a version are its number.
+fn packument(of: &str, times: &[(&str, &str)], more: Value) -> Packument {
+    let versions: Map<String, Value> = times
+        .iter()
+        .map(|(at, _)| {
+            ((*at).to_owned(), json!({"dist": {"integrity": integrity(at), "tarball": "x"}}))
+        })
+        .collect();
+    let mut document = json!({"name": of, "versions": versions, "time": {}});
+    for (at, time) in times {
+        document["time"][at] = json!(time);
+    }
+    for (key, value) in more.as_object().unwrap() {
+        match value {
+            Value::Object(inner) => {
+                inner.iter().for_each(|(inner, value)| document[key][inner] = value.clone());
+            }
+            other => document[key] = other.clone(),
+        }
+    }
+    Packument::parse(&name(of), document.to_string().as_bytes()).unwrap()
+}
+
+/// A registry that tells its history.
+fn created() -> Value {
+    json!({"time": {"created": "2020-01-01T00:00:00Z"}})
+}
+
+fn shown(shelf: &Shelf) -> Vec<&str> {
+    let all = shelf.offers.iter().filter(|(_, offer)| offer.hidden.is_none());
+    all.map(|(version, _)| version.as_str()).collect()
+}
+
+#[test]
+fn the_version_under_verification_is_hidden_even_where_a_lockfile_names_it() {
+    let locked = [("subject", "2.0.0", integrity("2.0.0"))];
+    let document = packument("subject", &[("1.0.0", BEFORE), ("2.0.0", BEFORE)], created());
+    let shelf = policy(&locked).judge(&document);
+    assert_eq!(shown(&shelf), ["1.0.0"]);
+    assert_eq!(shelf.offers["2.0.0"].hidden, Some(Reason::Subject));
+    let other = packument("other", &[("2.0.0", BEFORE)], created());
+    assert_eq!(shown(&policy(&[]).judge(&other)), ["2.0.0"], "the number alone hides nothing");
+}
+
+#[test]
+fn the_staged_bytes_are_hidden_under_whatever_name() {
+    let staged = json!({"versions": {"1.0.0": {"dist": {"integrity": integrity("staged")}}}});
+    let document = packument("other", &[("1.0.0", BEFORE), ("0.9.0", BEFORE)], staged);
+    let shelf = policy(&[("other", "1.0.0", integrity("staged"))]).judge(&document);
+    assert_eq!(shown(&shelf), ["0.9.0"]);
+    assert_eq!(shelf.offers["1.0.0"].hidden, Some(Reason::StagedBytes));
+}
+
+#[test]
+fn what_came_after_the_cut_off_is_hidden_unless_the_lockfile_names_it() {
+    let times = [("1.0.0", BEFORE), ("1.1.0", AFTER), ("1.2.0", AFTER), ("1.3.0", "no time")];
+    let document = packument("a", &times, created());
+    let shelf = policy(&[]).judge(&document);
+    assert_eq!(shown(&shelf), ["1.0.0"]);
+    assert_eq!(shelf.offers["1.3.0"].hidden, Some(Reason::AfterCutoff), "no time is no early time");
+    let shelf = policy(&[("a", "1.1.0", integrity("1.1.0"))]).judge(&document);
+    assert_eq!(shown(&shelf), ["1.0.0", "1.1.0"]);
+    assert!(!shelf.offers["1.1.0"].doubtful, "its digest speaks for it");
+    let shelf = policy(&[("b", "1.1.0", integrity("1.1.0"))]).judge(&document);
+    assert_eq!(shown(&shelf), ["1.0.0"], "a lock of another name is none of this");
+}
+
+#[test]
+fn the_moment_of_the_cut_off_itself_is_not_after_it() {
+    let document = packument("a", &[("1.0.0", "2025-03-01T00:00:00.000+00:00")], created());
+    assert_eq!(shown(&policy(&[]).judge(&document)), ["1.0.0"]);
+}
+
+#[test]
+fn a_copy_that_dates_everything_after_the_commit_is_shown_and_doubted() {
+    let times = [("1.0.0", AFTER), ("2.0.0", AFTER)];
+    let shelf = policy(&[]).judge(&packument("a", &times, json!({})));
+    assert_eq!(shown(&shelf), ["1.0.0", "2.0.0"]);
+    assert!(shelf.offers.values().all(|offer| offer.doubtful));
+    let shelf = policy(&[]).judge(&packument("a", &times, json!({"time": {"created": AFTER}})));
+    assert_eq!(shown(&shelf), [""; 0], "a registry that says when a package came is believed");
+    assert_eq!(shelf.closed(), Some(Reason::AfterCutoff));
+}
+
+#[test]
+fn of_a_copy_a_version_is_excused_by_a_later_one_that_came_early() {
+    let times = [
+        ("1.0.0", AFTER),
+        ("1.1.0", AFTER),
+        ("1.1.1", AFTER),
+        ("1.1.2", BEFORE),
+        ("1.1.3", AFTER),
+        ("1.0.9", AFTER),
+        ("2.0.0", AFTER),
+    ];
+    let shelf = policy(&[]).judge(&packument("a", &times, json!({})));
+    assert_eq!(shown(&shelf), ["1.0.0", "1.1.0", "1.1.1", "1.1.2"]);
+    assert!(shelf.offers["1.1.1"].doubtful && !shelf.offers["1.1.2"].doubtful);
+    let shelf = policy(&[]).judge(&packument("a", &times, created()));
+    assert_eq!(shown(&shelf), ["1.1.2"], "a registry that tells its history is believed");
+}
+
+#[test]
+fn doubt_about_times_never_shows_later_versions_of_the_subject_itself() {
+    let times = [("1.9.0", AFTER), ("2.0.0", AFTER), ("2.0.1", AFTER)];
+    let shelf = policy(&[]).judge(&packument("subject", &times, json!({})));
+    assert_eq!(shown(&shelf), ["1.9.0"]);
+    assert_eq!(shelf.offers["2.0.1"].hidden, Some(Reason::AfterCutoff));
+}
+
+#[test]
+fn a_lock_by_sha1_alone_is_served_and_doubted() {
+    let document = packument("a", &[("1.0.0", AFTER), ("0.9.0", BEFORE)], json!({}));
+    let sha1 = "sha1-qvTGHdzF6KLavt4PO0gs2a6pQ00=".to_owned();
+    let shelf = policy(&[("a", "1.0.0", sha1)]).judge(&document);
+    assert_eq!(shown(&shelf), ["0.9.0", "1.0.0"]);
+    assert!(shelf.offers["1.0.0"].doubtful);
+    assert_eq!(LockedVersion::new(name("a"), version("1.0.0"), "md5-x"), None);
+}
+
+#[test]
+fn a_tag_whose_version_is_hidden_falls_back_as_npm_does() {
+    let times = [
+        ("1.0.0", BEFORE),
+        ("1.1.0", BEFORE),
+        ("1.2.0-rc.1", BEFORE),
+        ("1.5.0", BEFORE),
+        ("1.3.0", AFTER),
+        ("2.0.0-rc.2", BEFORE),
+        ("2.0.0-rc.3", AFTER),
+    ];
+    let tags = json!({
+        "time": {"created": "2020-01-01T00:00:00Z"},
+        "dist-tags": {"latest": "1.3.0", "next": "2.0.0-rc.3", "old": "1.0.0", "gone": "0.0.1"},
+        "versions": {"1.1.0": {"deprecated": "broken"}},
+    });
+    let shelf = policy(&[]).judge(&packument("a", &times, tags));
+    let tags: Vec<_> =
+        shelf.dist_tags.iter().map(|(tag, at)| (tag.as_str(), at.as_str())).collect();
+    assert_eq!(
+        tags,
+        [("latest", "1.0.0"), ("next", "2.0.0-rc.2"), ("old", "1.0.0")],
+        "1.5.0 is above latest, 1.1.0 is warned of, rc.1 is of another release"
+    );
+}
+
+#[test]
+fn latest_names_something_wherever_something_is_shown() {
+    let tags = json!({"dist-tags": {"latest": "1.0.0"}, "time": {"created": BEFORE}});
+    let times = [("1.0.0", AFTER), ("2.0.0", BEFORE), ("3.0.0-a", BEFORE)];
+    let shelf = policy(&[]).judge(&packument("a", &times, tags));
+    assert_eq!(shelf.find("latest").unwrap().0, "2.0.0");
+}

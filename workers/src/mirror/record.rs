@@ -1,0 +1,129 @@
+//! What happened at the mirror: every request with what became of it, and every tarball that was handed out. It decides
+//! nothing.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use countersign_core::{
+    PackageName, Version,
+    limits::{DEPENDENCIES_BYTES_MAX, MIRROR_REQUESTS_MAX},
+    rebuild::{Dependency, NetworkRequest, Phase, RequestOutcome},
+};
+
+/// What one rebuild asked of the mirror.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Record {
+    /// Every request in the order in which it was answered, at most [`MIRROR_REQUESTS_MAX`].
+    pub requests: Vec<NetworkRequest>,
+    /// How many further requests were refused unread.
+    pub left_out: usize,
+    /// The packages whose tarballs were handed out, by name and version.
+    pub dependencies: Vec<Dependency>,
+    /// The packages that were handed out although the registry says that they are younger than the commit, and no
+    /// lockfile names them with a SHA-512: the registry's times cannot be believed, and the verdict has to say so
+    /// (`cutoff-unreliable`).
+    pub cutoff_unreliable: BTreeSet<PackageName>,
+    /// What the first registry that did not answer was asked for, and what happened. Then the rebuild says nothing
+    /// about the package (`registry-unavailable`).
+    pub unavailable: Option<String>,
+}
+
+/// The record while it is written.
+#[derive(Debug)]
+pub(super) struct Recorder {
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    phase: Phase,
+    record: Record,
+    begun: usize,
+    bytes: u64,
+    dependencies: BTreeMap<(PackageName, String), Dependency>,
+}
+
+impl Recorder {
+    pub(super) fn new() -> Self {
+        let state = State {
+            phase: Phase::Install,
+            record: Record::default(),
+            begun: 0,
+            bytes: 0,
+            dependencies: BTreeMap::new(),
+        };
+        Self { state: Mutex::new(state) }
+    }
+
+    pub(super) fn enter(&self, phase: Phase) {
+        self.state().phase = phase;
+    }
+
+    /// The phase in which a request begins, or none where there were too many already.
+    pub(super) fn begin(&self) -> Option<Phase> {
+        let mut state = self.state();
+        if state.begun >= MIRROR_REQUESTS_MAX {
+            state.record.left_out += 1;
+            return None;
+        }
+        state.begun += 1;
+        Some(state.phase)
+    }
+
+    pub(super) fn note(&self, request: NetworkRequest) {
+        self.state().record.requests.push(request);
+    }
+
+    /// Counts bytes that are to be handed out; false where they are too many.
+    pub(super) fn may_hand_out(&self, bytes: u64) -> bool {
+        let mut state = self.state();
+        if state.bytes.saturating_add(bytes) > DEPENDENCIES_BYTES_MAX {
+            return false;
+        }
+        state.bytes += bytes;
+        true
+    }
+
+    pub(super) fn handed_out(&self, dependency: Dependency, doubtful: bool) {
+        let mut state = self.state();
+        if doubtful {
+            state.record.cutoff_unreliable.insert(dependency.name.clone());
+        }
+        let key = (dependency.name.clone(), dependency.version.to_string());
+        state.dependencies.insert(key, dependency);
+    }
+
+    pub(super) fn unavailable(&self, what: String) {
+        self.state().record.unavailable.get_or_insert(what);
+    }
+
+    pub(super) fn take(&self) -> Record {
+        let mut state = self.state();
+        let mut record = std::mem::take(&mut state.record);
+        record.dependencies = std::mem::take(&mut state.dependencies).into_values().collect();
+        record
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Record {
+    /// Whether a lockfile names everything that was handed out with a SHA-512.
+    pub fn all_locked(&self) -> bool {
+        self.dependencies.iter().all(|dependency| dependency.locked)
+    }
+
+    /// The first request that was refused, as `GET /name`.
+    pub fn first_refused(&self) -> Option<&NetworkRequest> {
+        self.requests.iter().find(|request| request.outcome == RequestOutcome::Refused)
+    }
+
+    /// Whether this version was handed out.
+    pub fn handed_out(&self, name: &PackageName, version: &Version) -> bool {
+        self.dependencies.iter().any(|one| one.name == *name && one.version == *version)
+    }
+}
