@@ -1,1 +1,3 @@
-//! stub
+//! Countersign: the second signature on a package release.
+
+pub mod store;
