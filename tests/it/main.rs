@@ -1,1 +1,3 @@
-//! stub
+//! The one test binary: real parts together, and the repository's own rules.
+
+mod tidy;
