@@ -11,13 +11,6 @@ fn places(file: &File, found: impl Fn(&Code) -> Vec<usize>) -> Vec<String> {
     found(&code).into_iter().map(|at| format!("{}:{}", file.path, code.line_at(at))).collect()
 }
 
-/// Whether the whole file is built only for tests.
-fn is_test_file(file: &File) -> bool {
-    file.is_under(&["tests/", "workers/tests/"])
-        || file.path.ends_with("tests.rs")
-        || file.path.contains("/tests/")
-}
-
 #[test]
 fn nothing_is_left_to_be_done_later() {
     let marks =
@@ -80,7 +73,7 @@ fn no_test_sleeps() {
     for file in rust_files() {
         found.extend(places(&file, |code| {
             let parts = code.test_parts();
-            let whole = is_test_file(&file);
+            let whole = file.is_test();
             let sleeps = ["sleep", "sleep_ms", "sleep_until"];
             let words = code.words().into_iter().filter(|(_, word)| sleeps.contains(word));
             let in_tests = |at: &usize| whole || parts.iter().any(|part| part.contains(at));

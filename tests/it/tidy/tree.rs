@@ -53,6 +53,13 @@ impl File {
     pub(super) fn is_under(&self, folders: &[&str]) -> bool {
         folders.iter().any(|folder| self.path.starts_with(folder))
     }
+
+    /// Whether the whole file is built only for tests.
+    pub(super) fn is_test(&self) -> bool {
+        self.is_under(&["tests/"])
+            || self.path.ends_with("tests.rs")
+            || self.path.contains("/tests/")
+    }
 }
 
 /// The top of the repository.
