@@ -83,8 +83,8 @@ fn comparison(level: Level, statuses: &[(&str, Status)]) -> Comparison {
             .map(|(path, status)| FileComparison {
                 path: (*path).to_owned(),
                 status: *status,
-                staged: Some(record.clone()),
-                rebuilt: Some(record.clone()),
+                staged: Some(record),
+                rebuilt: Some(record),
             })
             .collect(),
     }

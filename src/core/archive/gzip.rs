@@ -20,7 +20,7 @@ const METHOD_DEFLATE: u8 = 8;
 const FLAG_NAME: u8 = 0b0000_1000;
 /// A file's name in the header: longer than any file system has.
 const NAME_BYTES_MAX: usize = 1024;
-/// How far the output grows at a time.
+/// The first room for the output.
 const STEP_BYTES: usize = 256 * 1024;
 
 /// What one member held.
@@ -77,10 +77,10 @@ fn header(tgz: &[u8]) -> Result<(usize, Option<Tolerance>), Refusal> {
 /// The unpacked bytes, and where the trailer begins.
 fn inflate(tgz: &[u8], data_at: usize) -> Result<(Vec<u8>, usize), Refusal> {
     let mut stream = Decompress::new(false);
-    let mut data = Vec::new();
+    let mut data = Vec::with_capacity(expected(tgz));
     loop {
         let read_at = data_at + consumed(&stream);
-        data.reserve(STEP_BYTES);
+        grow(&mut data);
         let before = data.len();
         let status = stream
             .decompress_vec(&tgz[read_at..], &mut data, FlushDecompress::None)
@@ -99,6 +99,24 @@ fn inflate(tgz: &[u8], data_at: usize) -> Result<(Vec<u8>, usize), Refusal> {
             }
         }
     }
+}
+
+/// How much room to take at once: what the trailer claims, as far as deflate could hold it at all. It is only a hint.
+fn expected(tgz: &[u8]) -> usize {
+    let claimed = tgz.last_chunk().map_or(0, |&bytes| u64::from(u32::from_le_bytes(bytes)));
+    let most = (tgz.len() as u64 * UNPACK_RATIO_MAX).min(UNPACKED_BYTES_MAX);
+    usize::try_from(claimed.min(most)).unwrap_or(0)
+}
+
+/// Makes room to go on: twice as much as before, and never more than one byte over the bound, which is enough to see it
+/// passed.
+fn grow(data: &mut Vec<u8>) {
+    if data.len() < data.capacity() {
+        return;
+    }
+    let most = usize::try_from(UNPACKED_BYTES_MAX + 1).unwrap_or(usize::MAX);
+    let next = (2 * data.len()).max(STEP_BYTES).min(most);
+    data.reserve_exact(next.saturating_sub(data.len()).max(1));
 }
 
 fn consumed(stream: &Decompress) -> usize {
