@@ -1,7 +1,7 @@
 //! The documents that the mirror shows: a registry's own, with the hidden versions left out and every tarball's address
 //! leading back to the mirror. It decides nothing about what is hidden.
 
-use countersign_core::{PackageName, Version};
+use countersign_core::PackageName;
 use serde_json::{Map, Value, json};
 
 use super::{ORIGIN, policy::Shelf};
@@ -33,6 +33,9 @@ const ABBREVIATED: [&str; 22] = [
     "hasInstallScript",
 ];
 
+/// What is said of a version that is likely younger than the commit.
+const LATER: &str = "the registry says that this was published after the commit";
+
 /// The last part of the address under which the mirror serves a version's tarball.
 pub(super) fn file_name(name: &PackageName, version: &str) -> String {
     format!("{}-{version}.tgz", name.unscoped())
@@ -41,13 +44,18 @@ pub(super) fn file_name(name: &PackageName, version: &str) -> String {
 /// The whole document of a package, in the abbreviated form where that was asked for.
 pub(super) fn packument(packument: &Packument, shelf: &Shelf, abbreviated: bool) -> Value {
     let name = &packument.name;
-    let shown = |version: &Version| {
-        shelf.offers.get(version.as_str()).is_some_and(|offer| offer.hidden.is_none())
-    };
     let mut versions = Map::new();
     let mut time = Map::new();
-    for (version, raw) in packument.versions().filter(|(version, _)| shown(version)) {
-        let Ok(Value::Object(written)) = serde_json::from_str(raw.get()) else { continue };
+    for (version, raw) in packument.versions() {
+        let offer = shelf.offers.get(version.as_str()).filter(|offer| offer.hidden.is_none());
+        let (Some(offer), Ok(Value::Object(mut written))) =
+            (offer, serde_json::from_str(raw.get()))
+        else {
+            continue;
+        };
+        if offer.last_choice {
+            written.entry("deprecated").or_insert_with(|| Value::String(LATER.to_owned()));
+        }
         versions
             .insert(version.to_string(), manifest(name, version.as_str(), written, abbreviated));
         if let Some(at) = packument.time(version.as_str()) {

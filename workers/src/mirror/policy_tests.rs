@@ -117,21 +117,48 @@ fn a_copy_that_dates_everything_after_the_commit_is_shown_and_doubted() {
 }
 
 #[test]
-fn of_a_copy_a_version_is_excused_by_a_later_one_that_came_early() {
-    let times = [
-        ("1.0.0", AFTER),
-        ("1.1.0", AFTER),
-        ("1.1.1", AFTER),
-        ("1.1.2", BEFORE),
-        ("1.1.3", AFTER),
-        ("1.0.9", AFTER),
-        ("2.0.0", AFTER),
-    ];
+fn without_a_history_a_version_is_excused_by_a_higher_one_that_came_early() {
+    let times = [("1.0.0", AFTER), ("1.1.2", BEFORE), ("1.1.3", AFTER), ("2.0.0", AFTER)];
     let shelf = policy(&[]).judge(&packument("a", &times, json!({})));
-    assert_eq!(shown(&shelf), ["1.0.0", "1.1.0", "1.1.1", "1.1.2"]);
-    assert!(shelf.offers["1.1.1"].doubtful && !shelf.offers["1.1.2"].doubtful);
+    assert_eq!(shown(&shelf), ["1.0.0", "1.1.2"]);
+    assert!(shelf.offers["1.0.0"].doubtful && !shelf.offers["1.1.2"].doubtful);
     let shelf = policy(&[]).judge(&packument("a", &times, created()));
     assert_eq!(shown(&shelf), ["1.1.2"], "a registry that tells its history is believed");
+}
+
+#[test]
+fn times_that_cannot_be_make_later_versions_the_last_choice_and_not_refused() {
+    let times = [("1.1.1", AFTER), ("1.1.2", BEFORE), ("1.1.3", AFTER), ("2.0.0", AFTER)];
+    let tags = json!({"dist-tags": {"latest": "2.0.0"}});
+    let shelf = policy(&[]).judge(&packument("a", &times, tags));
+    assert_eq!(shown(&shelf), ["1.1.1", "1.1.2", "1.1.3", "2.0.0"]);
+    let last: Vec<bool> = shelf.offers.values().map(|offer| offer.last_choice).collect();
+    assert_eq!(last, [false, false, true, true]);
+    let doubtful: Vec<bool> = shelf.offers.values().map(|offer| offer.doubtful).collect();
+    assert_eq!(doubtful, [true, false, true, true]);
+    assert_eq!(shelf.dist_tags["latest"], "1.1.2");
+    let shelf =
+        policy(&[("a", "2.0.0", integrity("2.0.0"))]).judge(&packument("a", &times, json!({})));
+    assert!(!shelf.offers["2.0.0"].last_choice && !shelf.offers["2.0.0"].doubtful);
+    let more =
+        json!({"dist-tags": {"latest": "2.0.0"}, "time": {"created": "2020-01-01T00:00:00Z"}});
+    let shelf = policy(&[]).judge(&packument("a", &times, more));
+    assert_eq!(shown(&shelf), ["1.1.2"], "a registry that tells its history is believed");
+}
+
+#[test]
+fn one_true_old_date_among_many_late_ones_does_not_make_a_copy_believable() {
+    let numbers: Vec<String> = (0..40).map(|minor| format!("1.{minor}.0")).collect();
+    let dated = |early: usize| -> Vec<(&str, &str)> {
+        let time = |index| if index < early { BEFORE } else { AFTER };
+        numbers.iter().enumerate().map(|(index, at)| (at.as_str(), time(index))).collect()
+    };
+    let shown_of = |early: usize, more: Value| {
+        shown(&policy(&[]).judge(&packument("a", &dated(early), more))).len()
+    };
+    assert_eq!(shown_of(1, json!({})), 40);
+    assert_eq!(shown_of(3, json!({})), 3);
+    assert_eq!(shown_of(1, created()), 1);
 }
 
 #[test]

@@ -25,8 +25,8 @@ pub struct Record {
     /// lockfile names them with a SHA-512: the registry's times cannot be believed, and the verdict has to say so
     /// (`cutoff-unreliable`).
     pub cutoff_unreliable: BTreeSet<PackageName>,
-    /// What the first registry that did not answer was asked for, and what happened. Then the rebuild says nothing
-    /// about the package (`registry-unavailable`).
+    /// What the first registry that did not answer was asked for, and what happened. A rebuild that failed then says
+    /// nothing about the package (`registry-unavailable`); one that ended well had it at another attempt.
     pub unavailable: Option<String>,
 }
 
@@ -125,5 +125,27 @@ impl Record {
     /// Whether this version was handed out.
     pub fn handed_out(&self, name: &PackageName, version: &Version) -> bool {
         self.dependencies.iter().any(|one| one.name == *name && one.version == *version)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_beyond_the_limit_are_counted_and_not_answered() {
+        let recorder = Recorder::new();
+        assert!((0..MIRROR_REQUESTS_MAX).all(|_| recorder.begin().is_some()));
+        assert_eq!((recorder.begin(), recorder.begin()), (None, None));
+        assert_eq!(recorder.take().left_out, 2);
+    }
+
+    #[test]
+    fn bytes_beyond_the_limit_are_not_handed_out() {
+        let recorder = Recorder::new();
+        assert!(recorder.may_hand_out(DEPENDENCIES_BYTES_MAX - 1));
+        assert!(!recorder.may_hand_out(2));
+        assert!(recorder.may_hand_out(1));
+        assert!(!recorder.may_hand_out(u64::MAX));
     }
 }

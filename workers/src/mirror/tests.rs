@@ -252,6 +252,20 @@ async fn a_copy_with_unbelievable_times_is_served_and_named_in_the_record() {
 }
 
 #[tokio::test]
+async fn what_is_likely_later_is_shown_as_deprecated_so_that_npm_takes_it_last() {
+    let side = side(&[]).await;
+    let versions =
+        json!({"1.0.1": {}, "1.0.2": {}, "1.0.3": {"deprecated": "own words"}, "1.0.4": {}});
+    let time = json!({"1.0.1": AFTER, "1.0.2": BEFORE, "1.0.3": AFTER, "1.0.4": AFTER});
+    side.peer.put("/a", json!({"name": "a", "versions": versions, "time": time}).to_string());
+    let (_, document) = side.json("/a").await;
+    let said: Vec<_> =
+        document["versions"].as_object().unwrap().values().map(|one| &one["deprecated"]).collect();
+    let later = json!("the registry says that this was published after the commit");
+    assert_eq!(said, [&Value::Null, &Value::Null, &json!("own words"), &later]);
+}
+
+#[tokio::test]
 async fn methods_audits_names_and_other_hosts_are_refused_and_recorded() {
     let side = side(&[]).await;
     publish(&side.peer, "a", &[("1.0.0", BEFORE)]);

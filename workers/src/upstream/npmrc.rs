@@ -101,7 +101,8 @@ impl NpmConfig {
                 scopes.insert(scope.to_owned(), self.registry(key, url)?);
             }
         }
-        client.extra_roots_files.extend(self.path("cafile"));
+        let cafile = self.path("cafile").filter(|file| !client.extra_roots_files.contains(file));
+        client.extra_roots_files.extend(cafile);
         client.extra_roots_pem.extend(self.all("ca").into_iter().flatten().cloned());
         let proxy = self.get("https-proxy").or_else(|| self.get("proxy"));
         client.proxy = client.proxy.or_else(|| proxy.map(str::to_owned));
