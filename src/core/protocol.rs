@@ -142,3 +142,32 @@ pub struct WorkerReport {
     /// The digest of the uploaded tarball, where one was packed.
     pub rebuilt_sha512: Option<Sha512>,
 }
+
+/// Where the service listens for workers, and how a request names its lease. Every request carries the worker's token
+/// as a bearer; all but the first also carry the lease in [`paths::LEASE_HEADER`], so that no secret stands in a URL.
+pub mod paths {
+    /// The header that holds a [`super::LeaseId`].
+    pub const LEASE_HEADER: &str = "countersign-lease";
+    /// POST with [`super::LeaseRequest`]: 200 with a [`super::Lease`], or 204 where there is nothing to do after the
+    /// `?wait=SECONDS` of the query.
+    pub const LEASES: &str = "/v1/worker/leases";
+    /// POST with a [`super::Heartbeat`]: 200 with a [`super::HeartbeatAnswer`]; 409 where the lease is dead.
+    pub const HEARTBEAT: &str = "/v1/worker/lease/heartbeat";
+    /// GET: the staged tarball's bytes.
+    pub const TARBALL: &str = "/v1/worker/lease/tarball";
+    /// PUT: the rebuilt tarball's bytes.
+    pub const REBUILT: &str = "/v1/worker/lease/rebuilt";
+    /// PUT: the log as text.
+    pub const LOG: &str = "/v1/worker/lease/log";
+    /// POST with a [`super::WorkerReport`]: 204; 409 where the lease is dead, 422 where the service judges otherwise.
+    pub const REPORT: &str = "/v1/worker/lease/report";
+}
+
+/// A worker that asks for work.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct LeaseRequest {
+    /// The worker's own name, for people: host and process.
+    pub worker: String,
+    /// Its version.
+    pub version: String,
+}
