@@ -169,3 +169,7 @@ fn status(staged: Option<FileRecord>, rebuilt: Option<FileRecord>) -> Status {
         (Some(_), Some(_)) | (None, None) => Status::Same,
     }
 }
+
+#[cfg(test)]
+#[path = "compare_tests.rs"]
+mod tests;

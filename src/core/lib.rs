@@ -27,6 +27,8 @@ pub mod rebuild;
 
 pub mod compare;
 
+pub mod diff;
+
 pub mod verdict;
 
 pub mod protocol;

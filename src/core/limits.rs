@@ -31,6 +31,10 @@ pub const JSON_BODY_BYTES_MAX: usize = 1024 * 1024;
 pub const DIFF_BYTES_MAX: u64 = 512 * 1024;
 /// Lines of one diff that a report carries; beyond it the page says how many were left out.
 pub const DIFF_LINES_MAX: usize = 2_000;
+/// Lines of both files together up to which a diff looks for the lines they share; beyond it only the equal beginning and
+/// end are told from the middle. Code of [`DIFF_BYTES_MAX`] has some 15,000 lines; a file of line ends only would
+/// take seconds.
+pub const DIFF_ALIGNED_LINES_MAX: usize = 60_000;
 
 /// Wall time of one rebuild from the first install to the packed tarball. The slowest of 79 real packages took 120 s
 /// on a loaded two-core machine.

@@ -17,6 +17,7 @@ mod tests;
 
 use std::fmt;
 
+pub(crate) use rule::is_plain;
 pub use rule::{Refusal, Rule};
 pub use tolerance::Tolerance;
 
