@@ -80,6 +80,10 @@ pub const DEPENDENCIES_BYTES_MAX: u64 = 4 * 1024 * 1024 * 1024;
 
 /// One packument, every version of a package. The largest of the public registry are near 100 MB.
 pub const PACKUMENT_BYTES_MAX: u64 = 256 * 1024 * 1024;
+/// What a machine keeps of fetched tarballs and packuments; beyond it the least lately used go.
+pub const REGISTRY_CACHE_BYTES_MAX: u64 = 20 * 1024 * 1024 * 1024;
+/// A download that has not been written to for so long belongs to a worker that is gone.
+pub const REGISTRY_CACHE_STALE_SECONDS: u64 = 60 * 60;
 /// A cached packument is taken for fresh for so long. Versions never change; only new ones come unseen.
 pub const PACKUMENT_FRESH_SECONDS: u64 = 5 * 60;
 /// The tarball of one toolchain. Node 24 has 51 MB.

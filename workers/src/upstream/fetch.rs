@@ -14,7 +14,8 @@ use std::{
 use countersign_core::{
     PackageName, Sha1, Sha512, Timestamp, Version,
     limits::{
-        PACKUMENT_BYTES_MAX, PACKUMENT_FRESH_SECONDS, REGISTRY_ATTEMPTS_MAX, REGISTRY_PAUSE_MILLIS,
+        PACKUMENT_BYTES_MAX, PACKUMENT_FRESH_SECONDS, REGISTRY_ATTEMPTS_MAX,
+        REGISTRY_CACHE_BYTES_MAX, REGISTRY_PAUSE_MILLIS,
     },
 };
 use reqwest::{Client, Response, StatusCode, header};
@@ -115,6 +116,18 @@ impl Upstream {
     /// How many requests went out to registries so far; what came from the cache is not counted.
     pub fn requests_sent(&self) -> u64 {
         self.asked.load(Ordering::Relaxed)
+    }
+
+    /// Brings the disk cache below [`REGISTRY_CACHE_BYTES_MAX`] and removes what dead workers left in it: to be called
+    /// between two jobs. Gives the number of bytes that were freed.
+    ///
+    /// # Errors
+    /// When the cache folder cannot be read or written.
+    pub async fn trim_cache(&self) -> Result<u64, UpstreamError> {
+        let store = self.store.clone();
+        let trimmed =
+            off_thread(move || store.trim(REGISTRY_CACHE_BYTES_MAX, SystemTime::now())).await;
+        Ok(trimmed?)
     }
 
     /// Everything that the registry of that name tells of it. A cached document serves for

@@ -5,9 +5,12 @@
 use std::{
     io::{self, Seek, Write},
     path::{Path, PathBuf},
+    time::{Duration, SystemTime},
 };
 
-use countersign_core::{PackageName, Sha256, Sha512, Timestamp};
+use countersign_core::{
+    PackageName, Sha256, Sha512, Timestamp, limits::REGISTRY_CACHE_STALE_SECONDS,
+};
 use serde::{Deserialize, Serialize};
 use sha2::Digest;
 use tempfile::NamedTempFile;
@@ -81,7 +84,33 @@ impl Store {
             return Ok(None);
         }
         file.rewind()?;
+        // It was used: of what must go, it goes last. A file system that keeps no times only loses that order.
+        let _order = file.set_modified(SystemTime::now());
         Ok(Some((file, bytes)))
+    }
+
+    /// Removes what workers that are gone left half-downloaded, and the least lately used files until what is left is
+    /// no larger than the limit. Gives the number of bytes that were freed.
+    pub(crate) fn trim(&self, limit_bytes: u64, now: SystemTime) -> io::Result<u64> {
+        let mut freed = 0;
+        let stale = Duration::from_secs(REGISTRY_CACHE_STALE_SECONDS);
+        for file in files(&self.folder.join("incoming"))? {
+            if now.duration_since(file.used).is_ok_and(|age| age > stale) {
+                freed += file.remove()?;
+            }
+        }
+        let mut kept = files(&self.folder.join("tarballs"))?;
+        kept.extend(files(&self.folder.join("packuments"))?);
+        kept.sort_by_key(|file| file.used);
+        let mut total: u64 = kept.iter().map(|file| file.bytes).sum();
+        for file in kept {
+            if total <= limit_bytes {
+                break;
+            }
+            total -= file.bytes;
+            freed += file.remove()?;
+        }
+        Ok(freed)
     }
 
     /// Keeps a packument.
@@ -131,6 +160,41 @@ impl Store {
         let whose = Sha256::of(format!("{}\n{secret}", registry.url()).as_bytes()).to_hex();
         self.folder.join("packuments").join(&whose[..32]).join(format!("{}.json", name.escaped()))
     }
+}
+
+/// One file of the store.
+struct Kept {
+    path: PathBuf,
+    bytes: u64,
+    used: SystemTime,
+}
+
+impl Kept {
+    /// Removes it; one that another worker has removed meanwhile is gone all the same.
+    fn remove(self) -> io::Result<u64> {
+        match std::fs::remove_file(&self.path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            Ok(()) | Err(_) => Ok(self.bytes),
+        }
+    }
+}
+
+/// The files of a folder and of the folders in it.
+fn files(folder: &Path) -> io::Result<Vec<Kept>> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        let about = match entry.metadata() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            about => about?,
+        };
+        if about.is_dir() {
+            found.extend(files(&entry.path())?);
+        } else {
+            found.push(Kept { path: entry.path(), bytes: about.len(), used: about.modified()? });
+        }
+    }
+    Ok(found)
 }
 
 /// A writer that only hashes.
@@ -186,5 +250,28 @@ mod tests {
         let changed = std::fs::read_to_string(&path).unwrap().replace("\n{", "\n[");
         std::fs::write(&path, changed).unwrap();
         assert!(store.packument(&closed, &name).is_none(), "its bytes had changed");
+    }
+
+    #[test]
+    fn the_least_lately_used_go_first_and_only_as_many_as_must() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        let start = SystemTime::now();
+        let digests = ["a", "b", "c"].map(|text| Sha512::of(text.as_bytes()));
+        for (index, text) in ["a", "b", "c"].iter().enumerate() {
+            let mut file = store.incoming().unwrap();
+            file.write_all(text.as_bytes()).unwrap();
+            let used = start - Duration::from_secs(100 - index as u64);
+            file.as_file().set_modified(used).unwrap();
+            store.keep_tarball(file, &digests[index]).unwrap();
+        }
+        let left = folder.path().join("incoming/left");
+        std::fs::write(&left, "half").unwrap();
+        assert!(store.tarball(&digests[0]).unwrap().is_some(), "the oldest is used again");
+        assert_eq!(store.trim(2, start).unwrap(), 1);
+        assert!(store.tarball(&digests[1]).unwrap().is_none());
+        assert!(store.tarball(&digests[0]).unwrap().is_some() && left.exists());
+        let later = start + Duration::from_secs(REGISTRY_CACHE_STALE_SECONDS + 60);
+        assert_eq!(store.trim(2, later).unwrap(), 4, "what a dead worker left");
     }
 }
