@@ -19,6 +19,8 @@ pub mod policy;
 
 pub mod source;
 
+pub mod npm_manifest;
+
 pub mod toolchain;
 
 pub mod plan;
