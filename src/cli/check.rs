@@ -1,0 +1,199 @@
+//! `countersign check`: one verification on this machine without a service. The subject is fetched, the worker's own job
+//! is run, and its report is printed. This file decides nothing about the verdict.
+
+use std::{io::Write, path::PathBuf};
+
+use anyhow::Context;
+use countersign_core::{
+    Subject, Timestamp,
+    finding::{Class, Code, Finding},
+    policy::Policy,
+    protocol::{Attempt, Job, Judged, VerificationId},
+    report::{ArtifactPart, Enforcement, Frame, Next, Report, State},
+    source::{Claim, Directory, EvidenceKind, Reachable, Reference, Repository, SourceRequest, Trust},
+    verdict::{Observations, Outcome, Verdict, judge},
+};
+
+use super::{
+    exit,
+    render::{self, Colour},
+    subject::{self, Fetched},
+};
+
+/// Arguments of `countersign check`.
+#[derive(clap::Args, Debug)]
+pub(crate) struct CheckArgs {
+    /// `name@version` from the registry, a .tgz, or a stage id that your npm token may read
+    subject: String,
+    /// The source repository: any git URL, or the path of a clone [default: the package's own `repository`]
+    #[arg(long, value_name = "URL-or-path")]
+    repo: Option<String>,
+    /// The tag, or a full refs/… name; never a hash [default: the tag that the version's name proposes]
+    #[arg(long = "ref", value_name = "REF")]
+    reference: Option<String>,
+    /// The package's folder inside the repository
+    #[arg(long, value_name = "DIR")]
+    directory: Option<Directory>,
+    /// Install nothing that was published later
+    #[arg(long, value_name = "TIME")]
+    before: Option<Timestamp>,
+    /// Print the report as JSON and nothing else
+    #[arg(long)]
+    json: bool,
+    /// Keep the staged and the rebuilt tarball, the log and the report in this folder
+    #[arg(long, value_name = "DIR")]
+    keep: Option<PathBuf>,
+}
+
+/// Runs the check. Exit code 0: pass; 1: fail; 2: usage; 3: we could not tell.
+pub(crate) async fn run(args: &CheckArgs) -> anyhow::Result<u8> {
+    let tools = super::tools::open().await?;
+    let fetched = match subject::fetch(&args.subject, &tools).await? {
+        Ok(fetched) => fetched,
+        Err(finding) => return could_not_fetch(args, &finding),
+    };
+    let job = job_for(args, &fetched)?;
+    let progress = super::progress::Progress::for_terminal(args.json);
+    let output = countersign_worker::job::run(&job, &fetched.tarball, &tools, &progress).await?;
+    progress.finish();
+    let judged = judged_of(output.attempt);
+    let report = report_of(&job, &fetched, &judged);
+    if let Some(folder) = &args.keep {
+        keep(folder, &fetched, &report, output.rebuilt.as_deref(), output.log.as_deref())?;
+    }
+    print(args, &report, &fetched, output.rebuilt.as_deref())?;
+    Ok(exit::of_verdict(report.verdict))
+}
+
+fn job_for(args: &CheckArgs, fetched: &Fetched) -> anyhow::Result<Job> {
+    let given = args.repo.as_deref().map(repository).transpose()?;
+    let claims = fetched.git_head.iter().map(|commit| Claim { kind: EvidenceKind::GitHead, commit: commit.clone() });
+    Ok(Job {
+        verification: VerificationId(uuid::Uuid::new_v4()),
+        attempt: 1,
+        subject: fetched.subject.clone(),
+        source: SourceRequest {
+            trust: if given.is_some() { Trust::Given } else { Trust::SelfDeclared },
+            repository: given,
+            directory: args.directory.clone(),
+            reference: args.reference.clone().map_or(Reference::Proposed, Reference::Named),
+            reachable: Reachable::FromAnyRef,
+            enrolment_revision: None,
+            first_sight: None,
+            claims: claims.collect(),
+        },
+        policy: Policy::default(),
+        staged_at: fetched.staged_at,
+    })
+}
+
+/// A URL, or a path that is made absolute here since the worker runs elsewhere.
+fn repository(text: &str) -> anyhow::Result<Repository> {
+    let path = std::path::Path::new(text);
+    if path.exists() {
+        let absolute = std::fs::canonicalize(path).with_context(|| format!("`{text}` cannot be opened"))?;
+        return Ok(absolute.to_str().context("the repository's path is not UTF-8")?.parse()?);
+    }
+    Ok(text.parse()?)
+}
+
+/// A missing tag is not waited for here: nobody is about to push it.
+fn judged_of(attempt: Attempt) -> Judged {
+    match attempt {
+        Attempt::Judged(judged) => *judged,
+        Attempt::TagMissing { tag } => {
+            let message = format!("The repository has no tag `{tag}`.");
+            let fix = "Push the tag, or name the right one with --ref.";
+            let observations = Observations {
+                findings: vec![Finding::new(Code::TagNotFound, message).with_fix(fix)],
+                ..Observations::default()
+            };
+            let verdict = judge(&observations, None, &Policy::default());
+            Judged { observations, comparison: None, verdict }
+        }
+    }
+}
+
+fn report_of(job: &Job, fetched: &Fetched, judged: &Judged) -> Report {
+    let frame = Frame {
+        id: job.verification.to_string(),
+        state: State::Final,
+        next: next(&judged.verdict),
+        links: std::collections::BTreeMap::new(),
+        artifact: ArtifactPart::of(&job.subject, Some(fetched.shasum), Some(fetched.bytes)),
+        enforcement: Enforcement::Advisory,
+        attempts: 1,
+    };
+    Report::judged(frame, judged)
+}
+
+fn next(verdict: &Verdict) -> Next {
+    let say = |who: &str, what: &str| Next { who: who.to_owned(), what: what.to_owned(), command: None, url: None };
+    match (verdict.outcome, verdict.class) {
+        (Outcome::Pass, _) => say("nobody", "Nothing to mend: these bytes come from this commit."),
+        (Outcome::Inconclusive, _) => say("operator", "Run it again when what was missing is there."),
+        (Outcome::Fail, Some(Class::Differs)) => say("maintainer", "Do not approve it before you know who changed these files."),
+        (Outcome::Fail, Some(Class::NotRebuilt)) => say("maintainer", "Make it build from a clean checkout of its tag, without network."),
+        (Outcome::Fail, Some(Class::Archive)) => say("maintainer", "Pack it anew with an unmodified npm."),
+        (Outcome::Fail, Some(Class::Source) | None) => say("maintainer", "Bring tag, repository and package.json into agreement."),
+    }
+}
+
+fn could_not_fetch(args: &CheckArgs, finding: &Finding) -> anyhow::Result<u8> {
+    if args.json {
+        let body = serde_json::json!({ "error": { "code": finding.code, "message": finding.message } });
+        write_out(&format!("{body}\n"))?;
+    } else {
+        write_out(&format!("? could not tell: {}\n", render::visible(&finding.message)))?;
+    }
+    Ok(exit::COULD_NOT_TELL)
+}
+
+fn print(args: &CheckArgs, report: &Report, fetched: &Fetched, rebuilt: Option<&[u8]>) -> anyhow::Result<()> {
+    if args.json {
+        return write_out(&format!("{}\n", serde_json::to_string_pretty(report)?));
+    }
+    let mut text = render::report(report, Colour::for_stdout());
+    if let Some(rebuilt) = rebuilt.filter(|_| report.class == Some(Class::Differs)) {
+        text.push_str(&render::differences(&fetched.tarball, rebuilt));
+    }
+    write_out(&text)
+}
+
+fn write_out(text: &str) -> anyhow::Result<()> {
+    match std::io::stdout().lock().write_all(text.as_bytes()) {
+        // Whoever reads has seen enough: not our failure.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        other => Ok(other?),
+    }
+}
+
+fn keep(folder: &std::path::Path, fetched: &Fetched, report: &Report, rebuilt: Option<&[u8]>, log: Option<&str>) -> anyhow::Result<()> {
+    std::fs::create_dir_all(folder).with_context(|| format!("`{}` cannot be made", folder.display()))?;
+    let write = |name: &str, bytes: &[u8]| {
+        let path = folder.join(name);
+        std::fs::write(&path, bytes).with_context(|| format!("`{}` cannot be written", path.display()))
+    };
+    write("staged.tgz", &fetched.tarball)?;
+    write("report.json", serde_json::to_string_pretty(report)?.as_bytes())?;
+    if let Some(rebuilt) = rebuilt {
+        write("rebuilt.tgz", rebuilt)?;
+    }
+    if let Some(log) = log {
+        write("build.log", log.as_bytes())?;
+    }
+    Ok(())
+}
+
+/// The subject of these bytes with this name and version.
+pub(super) fn subject_of(registry: &str, name: &str, version: &str, tarball: &[u8]) -> anyhow::Result<Subject> {
+    Ok(Subject {
+        registry: registry.to_owned(),
+        name: name.parse()?,
+        version: version.parse()?,
+        sha512: countersign_core::Sha512::of(tarball),
+        manifest_sha256: None,
+        dist_tag: None,
+        access: None,
+    })
+}

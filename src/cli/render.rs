@@ -1,0 +1,186 @@
+//! A report in a terminal, in the order of the report page: the sentence, what to do, the findings, the way here. Text
+//! from a package is made harmless before it is printed. This file knows nothing of where a report comes from.
+
+use std::{
+    fmt::Write,
+    io::{self, IsTerminal},
+};
+
+use countersign_core::{
+    finding::Severity,
+    plan::Install,
+    rebuild::RequestOutcome,
+    report::{Report, State},
+    verdict::Outcome,
+};
+
+/// Whether colour may be used.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Colour(bool);
+
+impl Colour {
+    /// On a terminal, unless `NO_COLOR` is set (no-color.org) or `TERM` is `dumb`.
+    pub(crate) fn for_stdout() -> Self {
+        let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        Self(io::stdout().is_terminal() && !refused && !dumb)
+    }
+
+    fn paint(self, code: &str, text: &str) -> String {
+        if self.0 { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
+    }
+}
+
+/// The report as lines for people.
+pub(crate) fn report(report: &Report, colour: Colour) -> String {
+    let mut out = String::new();
+    let (symbol, word, paint) = headline(report);
+    let _ = writeln!(out, "{} {}", colour.paint(paint, &format!("{symbol} {word}")), visible(&report.summary));
+    let _ = writeln!(out, "\n  {}", visible(&report.next.what));
+    if let Some(command) = &report.next.command {
+        let _ = writeln!(out, "    {}", visible(command));
+    }
+    findings(report, colour, &mut out);
+    way(report, &mut out);
+    requests(report, &mut out);
+    out
+}
+
+fn headline(report: &Report) -> (&'static str, &'static str, &'static str) {
+    match (report.verdict, report.state) {
+        (Some(Outcome::Pass), _) => ("✔", "pass", "1;32"),
+        (Some(Outcome::Fail), _) => ("✘", "fail", "1;31"),
+        (Some(Outcome::Inconclusive), _) => ("?", "could not tell", "1;33"),
+        (None, State::Cancelled) => ("–", "cancelled", "1"),
+        (None, State::WaitingForTag) => ("…", "waiting for its tag", "1"),
+        (None, State::Queued | State::Running | State::Retrying | State::Final) => ("…", "no verdict yet", "1"),
+    }
+}
+
+fn findings(report: &Report, colour: Colour, out: &mut String) {
+    const SHOWN_MAX: usize = 50;
+    if report.findings.is_empty() {
+        return;
+    }
+    let _ = writeln!(out, "\nFindings");
+    for finding in report.findings.iter().take(SHOWN_MAX) {
+        let (word, paint) = match finding.severity {
+            Severity::Fail => ("fail", "31"),
+            Severity::Warning => ("warning", "33"),
+            Severity::Note => ("note", "36"),
+        };
+        let path = finding.path.as_deref().map(|path| format!("  {}", visible(path))).unwrap_or_default();
+        let _ = writeln!(out, "  {} {}{path}", colour.paint(paint, &format!("{word:<7}")), finding.code);
+        let _ = writeln!(out, "          {}", visible(&finding.message));
+        if let Some(fix) = &finding.fix {
+            let _ = writeln!(out, "          fix: {}", visible(fix));
+        }
+    }
+    if report.findings.len() > SHOWN_MAX {
+        let _ = writeln!(out, "  … and {} more (--json lists all)", report.findings.len() - SHOWN_MAX);
+    }
+}
+
+fn way(report: &Report, out: &mut String) {
+    let _ = writeln!(out, "\nThe way here");
+    let mut line = |label: &str, text: String| {
+        let _ = writeln!(out, "  {label:<12} {}", visible(&text));
+    };
+    if let Some(source) = &report.source {
+        let folder = if source.directory.is_root() { String::new() } else { format!(" folder {}", source.directory) };
+        line("repository", format!("{}{folder} ({})", source.repository, source.trust));
+        line("tag", format!("{} = {}", source.tag, source.commit));
+    }
+    if let Some(plan) = &report.plan {
+        line("plan", format!("node {}, npm {}, {}", plan.node.version, plan.package_manager.version, install(&plan.install)));
+        for step in &plan.build {
+            line("", step.argv.join(" "));
+        }
+    }
+    if let Some(rebuild) = &report.rebuild {
+        let memory = rebuild.peak_memory_bytes.map(|b| format!(", {} MiB at most", b / (1024 * 1024)));
+        line("rebuild", format!("{}{}", ending_word(&rebuild.ending), memory.unwrap_or_default()));
+    }
+    if let Some(comparison) = &report.comparison {
+        let counts = comparison.counts;
+        line(
+            "comparison",
+            format!(
+                "{} same, {} changed, {} added, {} missing, {} with another mode{}",
+                counts.same, counts.changed, counts.added, counts.missing, counts.mode_changed,
+                report.level.map(|level| format!(" ({})", word_of(&level))).unwrap_or_default(),
+            ),
+        );
+    }
+    if let Some(total) = report.timings_ms.total {
+        line("time", format!("{}.{} s", total / 1000, total % 1000 / 100));
+    }
+}
+
+/// The kebab-case word of a value that serialises to one.
+fn word_of<T: serde::Serialize>(value: &T) -> String {
+    serde_json::to_value(value).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default()
+}
+
+fn ending_word(ending: &countersign_core::rebuild::Ending) -> String {
+    let value = serde_json::to_value(ending).unwrap_or_default();
+    value["kind"].as_str().unwrap_or_default().replace('-', " ")
+}
+
+fn install(install: &Install) -> String {
+    match install {
+        Install::None => "nothing installed".to_owned(),
+        Install::Lockfile { lockfile, .. } => format!("installed by {lockfile}"),
+        Install::AsOfCutoff { .. } => "installed as of the release's time".to_owned(),
+    }
+}
+
+fn requests(report: &Report, out: &mut String) {
+    let refused: Vec<_> = report
+        .rebuild
+        .iter()
+        .flat_map(|rebuild| &rebuild.network)
+        .filter(|request| request.outcome == RequestOutcome::Refused)
+        .collect();
+    if refused.is_empty() {
+        return;
+    }
+    let _ = writeln!(out, "\nRequests that were refused");
+    for request in refused.iter().take(20) {
+        let reason = request.reason.as_deref().unwrap_or("");
+        let _ = writeln!(
+            out,
+            "  {} {} {} {}",
+            request.phase.as_str(),
+            visible(&request.method),
+            visible(&request.target),
+            visible(reason)
+        );
+    }
+}
+
+/// The text with every character that could draw on the terminal, or reorder what stands there, made visible.
+pub(crate) fn visible(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        let hidden = c.is_control()
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
+        if hidden {
+            out.extend(c.escape_unicode());
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::visible;
+
+    #[test]
+    fn a_path_cannot_draw_on_the_terminal() {
+        assert_eq!(visible("a\u{1b}[2Jb\u{202e}c"), "a\\u{1b}[2Jb\\u{202e}c");
+        assert_eq!(visible("naïve – ok"), "naïve – ok");
+    }
+}
