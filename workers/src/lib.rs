@@ -3,6 +3,7 @@
 
 pub mod http;
 pub mod mirror;
+pub mod sandbox;
 pub mod toolchain;
 pub mod upstream;
 

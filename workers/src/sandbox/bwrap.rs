@@ -1,0 +1,162 @@
+//! The bubblewrap command line of one step, as values. The six traps that its flags cure are told where they stand.
+
+use std::path::{Path, PathBuf};
+
+use super::mask::{self, Mask};
+use super::orders::{STAGING, Staged};
+use super::slot::Identity;
+use super::{SandboxError, Step, WorkArea};
+
+/// Where the init lies inside.
+pub(super) const INSIDE_INIT: &str = "/run/init";
+/// Where the step's socket lies inside.
+pub(super) const INSIDE_SOCKET: &str = "/run/mirror.sock";
+/// Where distributions put it.
+const PROGRAMS: [&str; 3] = ["/usr/bin/bwrap", "/bin/bwrap", "/usr/local/bin/bwrap"];
+
+/// The bubblewrap program of this machine; `PATH` is not asked.
+pub(super) fn find() -> Result<PathBuf, SandboxError> {
+    PROGRAMS.iter().map(PathBuf::from).find(|path| path.is_file()).ok_or_else(|| {
+        SandboxError::Unavailable {
+            missing: "bubblewrap is not installed".to_owned(),
+            mend: "apt-get install -y bubblewrap".to_owned(),
+        }
+    })
+}
+
+/// The arguments of one step and what has to be staged for them.
+pub(super) struct Plan {
+    pub(super) arguments: Vec<String>,
+    pub(super) staged: Vec<Staged>,
+    identity: Identity,
+}
+
+impl Plan {
+    /// Lays out the sandbox of one step.
+    pub(super) fn new(area: &WorkArea, step: &Step) -> Result<Self, SandboxError> {
+        let slot = area.slot();
+        let mut plan =
+            Self { arguments: Vec::new(), staged: Vec::new(), identity: slot.identity() };
+        let folder = slot.folder();
+        let fixed = plan.source("fixed", &folder.join("fixed"))?;
+        let tmp = plan.source("tmp", &folder.join("tmp"))?;
+        let build = plan.source("build", &folder.join("build"))?;
+        let init = plan.source("init", slot.init())?;
+        let socket = plan.source("mirror", step.network.socket())?;
+        plan.namespaces();
+        plan.host_system(&fixed);
+        plan.add(["--dev", "/dev", "--bind", &format!("{tmp}/shm"), "/dev/shm"]);
+        // Trap: bubblewrap's own /dev and / are writable and half as large as the machine's memory.
+        plan.add(["--remount-ro", "/dev"]);
+        plan.add(["--proc", "/proc", "--bind", &format!("{tmp}/tmp"), "/tmp"]);
+        plan.add(["--bind", &build, super::INSIDE_WORK]);
+        for (number, bind) in step.mounts.iter().enumerate() {
+            let source = plan.source(&format!("mount{number}"), &bind.host)?;
+            plan.add(["--ro-bind", &source, inside(&bind.inside)?]);
+        }
+        plan.add(["--ro-bind", &init, INSIDE_INIT, "--ro-bind", &socket, INSIDE_SOCKET]);
+        plan.add(["--chdir", "/", "--remount-ro", "/"]);
+        Ok(plan)
+    }
+
+    fn add<const N: usize>(&mut self, arguments: [&str; N]) {
+        self.arguments.extend(arguments.map(str::to_owned));
+    }
+
+    /// A host path as bubblewrap is told it: as root through the staging folder.
+    fn source(&mut self, name: &str, host: &Path) -> Result<String, SandboxError> {
+        let text = host.to_str().ok_or_else(|| {
+            SandboxError::BadStep(format!("the path {} is not UTF-8", host.display()))
+        })?;
+        match self.identity {
+            Identity::OwnUid(_) => {
+                self.staged.push(Staged { host: host.to_owned(), name: name.to_owned() });
+                Ok(format!("{STAGING}/{name}"))
+            }
+            Identity::Caller { .. } if text == "/proc/self/exe" => {
+                let own =
+                    std::env::current_exe().ok().and_then(|path| path.to_str().map(str::to_owned));
+                own.ok_or_else(|| {
+                    SandboxError::BadStep("the running program has no path".to_owned())
+                })
+            }
+            Identity::Caller { .. } => Ok(text.to_owned()),
+        }
+    }
+
+    fn namespaces(&mut self) {
+        self.add([
+            "--unshare-all",
+            "--unshare-user",
+            "--disable-userns",
+            "--assert-userns-disabled",
+        ]);
+        self.add(["--die-with-parent", "--new-session", "--as-pid-1", "--cap-drop", "ALL"]);
+        self.add(["--uid", "1000", "--gid", "1000", "--hostname", "build", "--clearenv"]);
+    }
+
+    /// The host's `/usr`, read-only, without its own node, package managers and certificates.
+    fn host_system(&mut self, fixed: &str) {
+        self.add(["--ro-bind", "/usr", "/usr"]);
+        for name in ["bin", "sbin", "lib", "lib32", "lib64", "libx32"] {
+            let path = format!("/{name}");
+            match std::fs::read_link(&path) {
+                Ok(target) => self.add(["--symlink", &target.to_string_lossy(), &path]),
+                // A distribution that has not merged them into /usr.
+                Err(_) if Path::new(&path).is_dir() => self.add(["--ro-bind", &path, &path]),
+                Err(_) => {}
+            }
+        }
+        self.add(["--ro-bind", &format!("{fixed}/etc"), "/etc"]);
+        self.add(["--ro-bind-try", "/etc/alternatives", "/etc/alternatives"]);
+        for mask in mask::of_this_host() {
+            match mask {
+                Mask::File(path) => {
+                    self.add(["--ro-bind", &format!("{fixed}/nothing"), &path]);
+                }
+                Mask::Folder(path) => self.add(["--ro-bind", &format!("{fixed}/empty"), &path]),
+            }
+        }
+        self.add(["--dir", "/opt", "--dir", "/run"]);
+    }
+}
+
+/// Refuses a mount that would lie over a wall.
+fn inside(path: &str) -> Result<&str, SandboxError> {
+    let walls = [
+        "/proc",
+        "/dev",
+        "/tmp",
+        "/etc",
+        "/run",
+        "/usr",
+        "/bin",
+        "/sbin",
+        "/lib",
+        super::INSIDE_WORK,
+    ];
+    let over_a_wall = walls.iter().any(|wall| Path::new(path).starts_with(wall));
+    let plain =
+        path.starts_with('/') && path.len() > 1 && !path.split('/').any(|part| part == "..");
+    if plain && !over_a_wall {
+        Ok(path)
+    } else {
+        Err(SandboxError::BadStep(format!("nothing may be bound at {path} inside the sandbox")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_bound_over_a_wall() {
+        assert!(inside("/opt/node").is_ok());
+        assert!(inside("/devices").is_ok());
+        for wall in
+            ["/", "opt", "/proc/self", "/dev", "/tmp/home", "/build/x", "/opt/../etc", "/usr/bin"]
+        {
+            assert!(inside(wall).is_err(), "{wall}");
+        }
+    }
+}
