@@ -71,6 +71,8 @@ pub struct Submission {
     pub staged_at: Option<Timestamp>,
     /// Who staged it there; the asker where it is not told.
     pub actor: Option<String>,
+    /// The registry's own name for the stage, for the log.
+    pub stage_id: Option<String>,
     /// What the registry says of its commit.
     pub claims: Vec<Claim>,
 }
@@ -157,7 +159,8 @@ pub async fn stage(
         ..fresh(subject, asker, now)
     };
     let (name, version) = (new.subject.name.clone(), new.subject.version.clone());
-    let taken = Taken { new, manifest: Some(staging.manifest), findings: examined.findings };
+    let (manifest, findings) = (Some(staging.manifest), examined.findings);
+    let taken = Taken { new, manifest, findings, stage_id: None };
     match keep(app, taken, Some(enrolment)).await {
         Err(error) if error.is_refused_by("verifications_one_live_stage") => {
             let mut reader = app.store.read().await?;
@@ -219,7 +222,8 @@ pub async fn submit(
             findings = examined.findings;
         }
     }
-    let taken = Taken { new, manifest: submission.manifest, findings };
+    let (manifest, stage_id) = (submission.manifest, submission.stage_id);
+    let taken = Taken { new, manifest, findings, stage_id };
     Ok(keep(app, taken, enrolment).await?)
 }
 
@@ -324,6 +328,7 @@ struct Taken {
     new: Verification,
     manifest: Option<Map<String, Value>>,
     findings: Vec<Finding>,
+    stage_id: Option<String>,
 }
 
 /// Writes it down, with its verdict where there is one already, in one transaction.
@@ -332,12 +337,12 @@ async fn keep(
     taken: Taken,
     enrolment: Option<Enrolment>,
 ) -> store::Result<VerificationId> {
-    let Taken { mut new, manifest, findings } = taken;
+    let Taken { mut new, manifest, findings, stage_id } = taken;
     let now = new.created_at;
     let mut writer = app.store.write().await?;
     let manifest = manifest.map(Value::Object);
     verifications::insert(&mut writer, &new, manifest.as_ref()).await?;
-    append_staged(&mut writer, &new, now).await?;
+    append_staged(&mut writer, &new, stage_id, now).await?;
     if !findings.is_empty() {
         let seen = Observations { findings, ..Observations::default() };
         let conclusion = Conclusion::without_worker(seen, enrolment.as_ref());
@@ -350,6 +355,7 @@ async fn keep(
 async fn append_staged(
     writer: &mut Writer,
     new: &Verification,
+    stage_id: Option<String>,
     now: Timestamp,
 ) -> store::Result<i64> {
     let event = Event {
@@ -358,7 +364,7 @@ async fn append_staged(
         package: Some(new.subject.name.clone()),
         actor: new.actor.clone(),
         at: now,
-        data: json!({ "subject": new.subject, "origin": new.origin }),
+        data: json!({ "subject": new.subject, "origin": new.origin, "stage_id": stage_id }),
     };
     events::append(writer, &event).await
 }

@@ -30,6 +30,7 @@ pub fn app(app: App) -> Router {
         .route("/healthz", get(api::health::healthz))
         .route("/readyz", get(api::health::readyz))
         .merge(api::worker::routes())
+        .merge(api::routes())
         .fallback(http::no_such_route)
         .method_not_allowed_fallback(http::no_such_method);
     http::for_every_request(routes, app)

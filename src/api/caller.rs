@@ -26,10 +26,14 @@ impl FromRequestParts<App> for Caller {
             .get(AUTHORIZATION)
             .and_then(|value| value.to_str().ok())
             .and_then(|value| value.strip_prefix("Bearer "))
-            .ok_or_else(|| Error::unauthorized("this needs a token: send `authorization: Bearer TOKEN`"))?;
+            .ok_or_else(|| {
+                Error::unauthorized("this needs a token: send `authorization: Bearer TOKEN`")
+            })?;
         let found = asker::identify(app, bearer.trim()).await?;
         found.map(Self).ok_or_else(|| {
-            Error::unauthorized("this token is not known or has expired; make one with: countersign token create")
+            Error::unauthorized(
+                "this token is not known or has expired; make one with: countersign token create",
+            )
         })
     }
 }
@@ -41,7 +45,11 @@ impl Caller {
         let id: VerificationId = id.parse().map_err(|_| unknown())?;
         let mut reader = app.store.read().await?;
         let found = verifications::find(&mut reader, id).await?.ok_or_else(unknown)?;
-        if self.0.may_see(&mut reader, &found.subject.name).await? { Ok(found) } else { Err(unknown()) }
+        if self.0.may_see(&mut reader, &found.subject.name).await? {
+            Ok(found)
+        } else {
+            Err(unknown())
+        }
     }
 }
 

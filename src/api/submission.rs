@@ -16,7 +16,7 @@ use countersign_core::{
 };
 use futures_util::StreamExt;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use url::Url;
 
 use super::caller::Caller;
@@ -24,7 +24,7 @@ use crate::{
     app::App,
     error::Error,
     intake::{self, Submission},
-    store::{idempotency, tokens::Scope},
+    store::{enrolments, idempotency, tokens::Scope},
 };
 
 /// A registry that does not begin to answer within so long is unavailable.
@@ -41,7 +41,7 @@ struct Body {
     version: Version,
     tarball: TarballPart,
     #[serde(default)]
-    manifest: Option<Value>,
+    manifest: Option<Map<String, Value>>,
     #[serde(default)]
     dist_tag: Option<String>,
     #[serde(default)]
@@ -59,7 +59,7 @@ struct Body {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct TarballPart {
-    url: Url,
+    url: String,
     integrity: String,
     #[serde(default)]
     authorization: Option<String>,
@@ -73,17 +73,31 @@ struct SourcePart {
 }
 
 /// 202 with the verification's id; the same answer again for the same `Idempotency-Key` and body.
-pub(super) async fn submit(State(app): State<App>, caller: Caller, headers: HeaderMap, body: Bytes) -> Result<Response, Error> {
+pub(super) async fn submit(
+    State(app): State<App>,
+    caller: Caller,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, Error> {
     if body.len() > limits::JSON_BODY_BYTES_MAX {
-        return Err(Error::too_large(format!("a submission has at most {} bytes", limits::JSON_BODY_BYTES_MAX)));
+        return Err(Error::too_large(format!(
+            "a submission has at most {} bytes",
+            limits::JSON_BODY_BYTES_MAX
+        )));
     }
     let parsed: Body = serde_json::from_slice(&body)
         .map_err(|error| Error::bad_request(format!("the body is no submission: {error}")))?;
     if parsed.ecosystem != "npm" {
-        return Err(Error::unprocessable(format!("the ecosystem `{}` is not known; it is `npm`", parsed.ecosystem)));
+        return Err(Error::unprocessable(format!(
+            "the ecosystem `{}` is not known; it is `npm`",
+            parsed.ecosystem
+        )));
     }
     if !caller.0.has(Scope::Verify, Some(&parsed.name)) {
-        return Err(Error::forbidden(format!("this token may not submit `{}`: it needs the scope `verify` for it", parsed.name)));
+        return Err(Error::forbidden(format!(
+            "this token may not submit `{}`: it needs the scope `verify` for it",
+            parsed.name
+        )));
     }
     let Some(key) = idempotency_key(&headers)? else {
         return submit_new(&app, &caller, parsed).await.map(|id| answer(&app, id));
@@ -95,12 +109,20 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Error> {
     let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
     match value.to_str() {
         Ok(key) if (1..=KEY_BYTES_MAX).contains(&key.len()) => Ok(Some(key.to_owned())),
-        Ok(_) | Err(_) => Err(Error::bad_request(format!("`Idempotency-Key` has 1 to {KEY_BYTES_MAX} printable characters"))),
+        Ok(_) | Err(_) => Err(Error::bad_request(format!(
+            "`Idempotency-Key` has 1 to {KEY_BYTES_MAX} printable characters"
+        ))),
     }
 }
 
 /// Runs the submission at most once for this key; a failed one frees the key.
-async fn once(app: &App, caller: &Caller, key: &str, digest: Sha256, body: Body) -> Result<Response, Error> {
+async fn once(
+    app: &App,
+    caller: &Caller,
+    key: &str,
+    digest: Sha256,
+    body: Body,
+) -> Result<Response, Error> {
     let actor = caller.0.actor();
     let mut writer = app.store.write().await?;
     let begun = idempotency::begin(&mut writer, &actor, key, digest, app.now()).await?;
@@ -111,7 +133,9 @@ async fn once(app: &App, caller: &Caller, key: &str, digest: Sha256, body: Body)
     let came_out = submit_new(app, caller, body).await;
     let mut writer = app.store.write().await?;
     match &came_out {
-        Ok(id) => idempotency::finish(&mut writer, &actor, key, 202, &answer_text(app, *id)).await?,
+        Ok(id) => {
+            idempotency::finish(&mut writer, &actor, key, 202, &answer_text(app, *id)).await?
+        }
         Err(_) => idempotency::abandon(&mut writer, &actor, key).await?,
     }
     writer.commit().await?;
@@ -122,28 +146,33 @@ async fn repeated(app: &App, actor: &str, key: &str, digest: Sha256) -> Result<R
     let mut reader = app.store.read().await?;
     let kept = idempotency::find(&mut reader, actor, key).await?;
     match kept {
-        Some(kept) if kept.request != digest => {
-            Err(Error::unprocessable("this `Idempotency-Key` was used with another body; take a new key"))
-        }
+        Some(kept) if kept.request != digest => Err(Error::unprocessable(
+            "this `Idempotency-Key` was used with another body; take a new key",
+        )),
         Some(idempotency::Kept { answer: Some((status, text)), .. }) => {
             let status = StatusCode::from_u16(status).unwrap_or(StatusCode::ACCEPTED);
             Ok((status, [(header::CONTENT_TYPE, "application/json")], text).into_response())
         }
-        Some(_) | None => Err(Error::conflict("the first request with this `Idempotency-Key` is still under way")),
+        Some(_) | None => {
+            Err(Error::conflict("the first request with this `Idempotency-Key` is still under way"))
+        }
     }
 }
 
 async fn submit_new(app: &App, caller: &Caller, body: Body) -> Result<VerificationId, Error> {
-    let sha512 = Sha512::from_integrity(&body.tarball.integrity).map_err(|error| Error::unprocessable(format!("{error}")))?;
-    let tarball = download(app, &body.tarball).await?;
-    if Sha512::of(&tarball) != sha512 {
-        return Err(Error::unprocessable(format!("`{}` does not have the integrity that was sent with it", body.tarball.url)));
-    }
-    let claims = body.source.map(|source| Claim { kind: EvidenceKind::Submission, commit: source.commit });
+    let sha512 = Sha512::from_integrity(&body.tarball.integrity)
+        .map_err(|error| Error::unprocessable(format!("{error}")))?;
+    let is_enrolled =
+        enrolments::current(&mut app.store.read().await?, &body.name).await?.is_some();
+    // Without an enrolment the verdict rests on no byte of it.
+    let tarball = if is_enrolled { Some(download(app, &body.tarball).await?) } else { None };
+    let claims =
+        body.source.map(|source| Claim { kind: EvidenceKind::Submission, commit: source.commit });
     let submission = Submission {
         registry: body.registry.trim_end_matches('/').to_owned(),
         name: body.name,
         version: body.version,
+        sha512,
         tarball,
         manifest: body.manifest,
         dist_tag: body.dist_tag,
@@ -158,26 +187,40 @@ async fn submit_new(app: &App, caller: &Caller, body: Body) -> Result<Verificati
 
 /// The tarball's bytes, at most as many as a tarball may have. Plain HTTP only on this machine.
 async fn download(app: &App, part: &TarballPart) -> Result<Bytes, Error> {
-    let loopback = matches!(part.url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
-    if part.url.scheme() != "https" && !(part.url.scheme() == "http" && loopback) {
-        return Err(Error::unprocessable(format!("`{}` cannot be fetched: a tarball's URL begins with https://", part.url)));
+    let url = Url::parse(&part.url)
+        .map_err(|error| Error::unprocessable(format!("`{}` is no URL: {error}", part.url)))?;
+    let loopback = matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
+    if url.scheme() != "https" && !(url.scheme() == "http" && loopback) {
+        return Err(Error::unprocessable(format!(
+            "`{url}` cannot be fetched: a tarball's URL begins with https://"
+        )));
     }
-    let client = app.config.upstream().client.client().map_err(|error| Error::internal(error.into()))?;
-    let mut request = client.get(part.url.clone()).timeout(DOWNLOAD_TIMEOUT);
+    let client =
+        app.config.upstream().client.client().map_err(|error| Error::internal(error.into()))?;
+    let mut request = client.get(url).timeout(DOWNLOAD_TIMEOUT);
     if let Some(authorization) = &part.authorization {
         request = request.header(header::AUTHORIZATION, authorization);
     }
-    let unavailable = |why: String| Error::bad_gateway(format!("`{}` could not be fetched: {why}; send it again", part.url));
-    let answer = request.send().await.map_err(|error| unavailable(error.without_url().to_string()))?;
+    let unavailable = |why: String| {
+        Error::bad_gateway(format!("`{}` could not be fetched: {why}; send it again", part.url))
+    };
+    let answer =
+        request.send().await.map_err(|error| unavailable(error.without_url().to_string()))?;
     if !answer.status().is_success() {
         return Err(unavailable(format!("it answered {}", answer.status())));
     }
     let mut bytes = Vec::new();
     let mut stream = answer.bytes_stream();
     while let Some(chunk) = stream.next().await {
-        bytes.extend_from_slice(&chunk.map_err(|error| unavailable(error.without_url().to_string()))?);
+        bytes.extend_from_slice(
+            &chunk.map_err(|error| unavailable(error.without_url().to_string()))?,
+        );
         if bytes.len() as u64 > limits::TARBALL_BYTES_MAX {
-            return Err(Error::too_large(format!("`{}` has more than {} bytes", part.url, limits::TARBALL_BYTES_MAX)));
+            return Err(Error::too_large(format!(
+                "`{}` has more than {} bytes",
+                part.url,
+                limits::TARBALL_BYTES_MAX
+            )));
         }
     }
     Ok(Bytes::from(bytes))

@@ -23,7 +23,11 @@ use crate::{
 const LISTED_MAX: u32 = 100;
 
 /// `GET /v1/verdicts/{sha512}`: `{current, history, status}`.
-pub(super) async fn by_digest(State(app): State<App>, caller: Caller, Path(sha512): Path<String>) -> Result<Json<Value>, Error> {
+pub(super) async fn by_digest(
+    State(app): State<App>,
+    caller: Caller,
+    Path(sha512): Path<String>,
+) -> Result<Json<Value>, Error> {
     let sha512: Sha512 = sha512.parse().map_err(|error| Error::bad_request(format!("{error}")))?;
     let unknown = || Error::not_found(format!("there is no verdict about {sha512}"));
     let filter = Filter { sha512: Some(sha512), ..caller.0.visible().ok_or_else(unknown)? };
@@ -37,7 +41,9 @@ pub(super) async fn by_digest(State(app): State<App>, caller: Caller, Path(sha51
     let current = rows.first().ok_or_else(unknown)?;
     let status = if current.revoked_at.is_some() { "revoked" } else { "valid" };
     let history: Vec<Value> = rows.iter().map(row_json).collect();
-    Ok(Json(json!({ "sha512": sha512, "status": status, "current": history[0], "history": history })))
+    Ok(Json(
+        json!({ "sha512": sha512, "status": status, "current": history[0], "history": history }),
+    ))
 }
 
 fn of_an_enrolled_source(row: &AttemptRow) -> bool {
@@ -69,7 +75,8 @@ pub(super) async fn by_version(
     Path((name, version)): Path<(String, String)>,
 ) -> Result<Json<Value>, Error> {
     let name: PackageName = name.parse().map_err(|error| Error::bad_request(format!("{error}")))?;
-    let version: Version = version.parse().map_err(|error| Error::bad_request(format!("{error}")))?;
+    let version: Version =
+        version.parse().map_err(|error| Error::bad_request(format!("{error}")))?;
     let unknown = || Error::not_found(format!("there is no verification of `{name}@{version}`"));
     let visible = caller.0.visible().ok_or_else(unknown)?;
     let filter = Filter { package: Some(name.clone()), version: Some(version.clone()), ..visible };
@@ -88,6 +95,7 @@ pub(super) async fn by_version(
 
 /// The live ones where there are any: what was rejected is over, and whoever waits means what is staged now.
 fn live_first(listed: &[Listed]) -> Vec<VerificationId> {
-    let live: Vec<_> = listed.iter().filter(|one| one.decision.is_none()).map(|one| one.verification.id).collect();
+    let live: Vec<_> =
+        listed.iter().filter(|one| one.decision.is_none()).map(|one| one.verification.id).collect();
     if live.is_empty() { listed.iter().map(|one| one.verification.id).collect() } else { live }
 }

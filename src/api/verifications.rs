@@ -36,13 +36,17 @@ pub(super) async fn read(
     let found = caller.find(&app, &id).await?;
     let seconds = waiting.wait.or_else(|| preferred_wait(&headers)).unwrap_or(0);
     if seconds > limits::WAIT_SECONDS_MAX {
-        return Err(Error::bad_request(format!("`wait` is 0 to {} seconds", limits::WAIT_SECONDS_MAX)));
+        return Err(Error::bad_request(format!(
+            "`wait` is 0 to {} seconds",
+            limits::WAIT_SECONDS_MAX
+        )));
     }
     let report = wait_until_final(&app, found.id, Duration::from_secs(seconds)).await?;
     if report.state.is_final() {
         return Ok(Json(report).into_response());
     }
-    Ok((StatusCode::ACCEPTED, [(header::RETRY_AFTER, RETRY_AFTER_SECONDS)], Json(report)).into_response())
+    Ok((StatusCode::ACCEPTED, [(header::RETRY_AFTER, RETRY_AFTER_SECONDS)], Json(report))
+        .into_response())
 }
 
 fn preferred_wait(headers: &HeaderMap) -> Option<u64> {
@@ -60,44 +64,72 @@ async fn wait_until_final(app: &App, id: VerificationId, most: Duration) -> Resu
         let report = report_of(app, &mut reader, id).await?;
         drop(reader);
         let news = app.store.events();
-        if report.state.is_final() || tokio::time::timeout_at(ends, news.wait_after(seen)).await.is_err() {
+        if report.state.is_final()
+            || tokio::time::timeout_at(ends, news.wait_after(seen)).await.is_err()
+        {
             return Ok(report);
         }
     }
 }
 
-async fn report_of(app: &App, reader: &mut crate::store::Connection, id: VerificationId) -> Result<Report, Error> {
+async fn report_of(
+    app: &App,
+    reader: &mut crate::store::Connection,
+    id: VerificationId,
+) -> Result<Report, Error> {
     let report = reports::report_of(app, reader, id).await?;
     report.ok_or_else(|| Error::not_found(format!("there is no verification `{id}`")))
 }
 
 /// `GET /v1/verifications/{id}/report`: the report as it stands.
-pub(super) async fn report(State(app): State<App>, caller: Caller, Path(id): Path<String>) -> Result<Json<Report>, Error> {
+pub(super) async fn report(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<Json<Report>, Error> {
     let found = caller.find(&app, &id).await?;
     let mut reader = app.store.read().await?;
     Ok(Json(report_of(&app, &mut reader, found.id).await?))
 }
 
 /// `GET /v1/verifications/{id}/log`: the build's log as text.
-pub(super) async fn log(State(app): State<App>, caller: Caller, Path(id): Path<String>) -> Result<Response, Error> {
+pub(super) async fn log(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<Response, Error> {
     let attempt = last_attempt(&app, &caller, &id).await?;
-    let digest = attempt.log_sha256.ok_or_else(|| Error::not_found("this verification has no log: nothing was built"))?;
+    let digest = attempt
+        .log_sha256
+        .ok_or_else(|| Error::not_found("this verification has no log: nothing was built"))?;
     let log = app.blobs.log(digest).await?;
     Ok(([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], log).into_response())
 }
 
 /// `GET /v1/verifications/{id}/rebuilt.tgz`: what the rebuild packed.
-pub(super) async fn rebuilt(State(app): State<App>, caller: Caller, Path(id): Path<String>) -> Result<Response, Error> {
+pub(super) async fn rebuilt(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<Response, Error> {
     let attempt = last_attempt(&app, &caller, &id).await?;
-    let digest = attempt.rebuilt_sha512.ok_or_else(|| Error::not_found("this verification has no rebuilt tarball"))?;
+    let digest = attempt
+        .rebuilt_sha512
+        .ok_or_else(|| Error::not_found("this verification has no rebuilt tarball"))?;
     let bytes = app.blobs.tarball(digest).await?;
     Ok(([(header::CONTENT_TYPE, "application/octet-stream")], bytes).into_response())
 }
 
 /// `GET /v1/verifications/{id}/attestation`: the signed statement, a DSSE envelope.
-pub(super) async fn attestation(State(app): State<App>, caller: Caller, Path(id): Path<String>) -> Result<Response, Error> {
+pub(super) async fn attestation(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<Response, Error> {
     let attempt = last_attempt(&app, &caller, &id).await?;
-    let envelope = attempt.envelope.ok_or_else(|| Error::not_found("this verification has no signed verdict"))?;
+    let envelope = attempt
+        .envelope
+        .ok_or_else(|| Error::not_found("this verification has no signed verdict"))?;
     Ok(Json(envelope).into_response())
 }
 
@@ -106,5 +138,6 @@ async fn last_attempt(app: &App, caller: &Caller, id: &str) -> Result<attempts::
     let found = caller.find(app, id).await?;
     let mut reader = app.store.read().await?;
     let mut all = attempts::of(&mut reader, found.id).await?;
-    all.pop().ok_or_else(|| Error::not_found(format!("verification `{}` has no verdict yet", found.id)))
+    all.pop()
+        .ok_or_else(|| Error::not_found(format!("verification `{}` has no verdict yet", found.id)))
 }

@@ -19,17 +19,17 @@ pub struct Kept {
     pub created_at: Timestamp,
 }
 
-/// Takes a key for a request. Refused by `idempotency_keys_key` where it is taken.
+/// Takes a key for a request. False, and nothing is changed, where it is taken.
 pub async fn begin(
     writer: &mut Writer,
     caller: &str,
     key: &str,
     request: Sha256,
     now: Timestamp,
-) -> Result<()> {
-    sqlx::query(
+) -> Result<bool> {
+    let added = sqlx::query(
         "insert into idempotency_keys (caller, key, request_sha256, created_at)
-         values ($1, $2, $3, $4)",
+         values ($1, $2, $3, $4) on conflict (caller, key) do nothing",
     )
     .bind(caller)
     .bind(key)
@@ -37,7 +37,7 @@ pub async fn begin(
     .bind(At(now))
     .execute(writer.sqlite())
     .await?;
-    Ok(())
+    Ok(added.rows_affected() == 1)
 }
 
 /// Keeps the answer.

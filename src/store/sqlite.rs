@@ -70,7 +70,7 @@ impl Pools {
 
 /// SQLite names the columns of a violated unique index and not the index. The second text is the name that the
 /// migration gives it.
-const UNIQUE: [(&str, &str); 9] = [
+const UNIQUE: [(&str, &str); 8] = [
     ("verifications.package, verifications.version", "verifications_one_live_stage"),
     ("leases.verification", "leases_one_live"),
     ("attempts.verification, attempts.attempt", "attempts_number"),
@@ -79,7 +79,6 @@ const UNIQUE: [(&str, &str); 9] = [
     ("maintainers.name", "maintainers_name"),
     ("enrolments.package, enrolments.revision", "enrolments_revision"),
     ("decisions.verification", "decisions_once"),
-    ("idempotency_keys.caller, idempotency_keys.key", "idempotency_keys_key"),
 ];
 
 /// The constraint that refused, where it is one that callers ask for.
