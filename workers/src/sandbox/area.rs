@@ -12,7 +12,7 @@ use rustix::mount::{MountFlags, mount};
 
 use super::files::{self, Listed, TakeError, Writer};
 use super::slot::Identity;
-use super::{Doing, Limits, SandboxError, Slot, sweep};
+use super::{Doing, Limits, SandboxError, Slot, fixed, sweep};
 
 /// Names of one folder that [`WorkArea::list`] reads at most.
 const LISTED_MAX: usize = 200_000;
@@ -162,8 +162,8 @@ impl Drop for Folders {
 }
 
 /// The folders of an area below its slot's folder:
-/// `build` is the work area, `tmp/tmp` becomes `/tmp`, `tmp/shm` becomes `/dev/shm`, and `fixed` holds what is the
-/// same in each sandbox.
+/// `build` is the work area, `tmp/tmp` becomes `/tmp`, and `tmp/shm` becomes `/dev/shm`. As an ordinary user there is
+/// `fixed` beside them; as root the launcher lays that down where no path of the host shows.
 fn fill(folder: &Path, identity: Identity, limits: &Limits) -> Result<(), SandboxError> {
     let (build, tmp) = (folder.join("build"), folder.join("tmp"));
     make(&build, 0o700)?;
@@ -177,7 +177,11 @@ fn fill(folder: &Path, identity: Identity, limits: &Limits) -> Result<(), Sandbo
         make(&tmp.join(path), mode)?;
         own(&tmp.join(path), identity)?;
     }
-    fix(&folder.join("fixed"))
+    match identity {
+        Identity::OwnUid(_) => Ok(()),
+        Identity::Caller { .. } => fixed::lay(&folder.join("fixed"))
+            .doing(|| format!("Writing {}/fixed", folder.display())),
+    }
 }
 
 fn mount_memory(
@@ -201,29 +205,6 @@ fn mount_memory(
                 source: other.into(),
             },
         })
-}
-
-/// What is the same in each sandbox: `/etc`, an empty folder and an empty file that mask what must not be seen.
-fn fix(fixed: &Path) -> Result<(), SandboxError> {
-    make(fixed, 0o755)?;
-    for name in ["etc", "etc/alternatives", "empty"] {
-        make(&fixed.join(name), 0o755)?;
-    }
-    let files: [(&str, &str); 6] = [
-        ("nothing", ""),
-        ("etc/passwd", "build:x:1000:1000::/tmp/home:/bin/sh\n"),
-        ("etc/group", "build:x:1000:\n"),
-        ("etc/hosts", "127.0.0.1 localhost build\n::1 localhost\n"),
-        ("etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n"),
-        // Each name is asked once, of the resolver in the sandbox, which knows none.
-        ("etc/resolv.conf", "nameserver 127.0.0.1\noptions timeout:2 attempts:1\n"),
-    ];
-    for (name, text) in files {
-        let path = fixed.join(name);
-        fs::write(&path, text).doing(|| format!("Writing {}", path.display()))?;
-        mode(&path, 0o444)?;
-    }
-    Ok(())
 }
 
 fn make(folder: &Path, bits: u32) -> Result<(), SandboxError> {

@@ -38,7 +38,11 @@ impl Plan {
         let mut plan =
             Self { arguments: Vec::new(), staged: Vec::new(), identity: slot.identity() };
         let folder = slot.folder();
-        let fixed = plan.source("fixed", &folder.join("fixed"))?;
+        let fixed = match plan.identity {
+            // The launcher lays it down there.
+            Identity::OwnUid(_) => format!("{STAGING}/fixed"),
+            Identity::Caller { .. } => plan.source("fixed", &folder.join("fixed"))?,
+        };
         let tmp = plan.source("tmp", &folder.join("tmp"))?;
         let build = plan.source("build", &folder.join("build"))?;
         let init = plan.source("init", slot.init())?;

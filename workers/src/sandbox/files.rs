@@ -211,7 +211,7 @@ impl Writer<'_> {
 
     fn parent<'p>(&self, path: &'p str) -> io::Result<(OwnedFd, &'p str)> {
         let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
-        if name.is_empty() || name == "." || name == ".." {
+        if path.starts_with('/') || name.is_empty() || name == "." || name == ".." {
             return Err(bad_path(path));
         }
         Ok((self.folder(folder)?, name))

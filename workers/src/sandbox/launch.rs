@@ -24,7 +24,7 @@ use rustix::thread::{
 };
 
 use super::orders::{Launch, Reply, STAGING, Staged};
-use super::{control, seccomp};
+use super::{control, fixed, seccomp};
 
 /// Open files of one process. npm and bundlers keep some thousands open at once.
 const OPEN_FILES: u64 = 16 * 1024;
@@ -87,7 +87,8 @@ fn stage(staged: &[Staged]) -> io::Result<()> {
     // Not private: an unmount on the host still arrives here, so that nothing is held longer than there.
     mount_change("/", MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC)?;
     let flags = MountFlags::NOSUID | MountFlags::NODEV;
-    mount("staging", STAGING, "tmpfs", flags, Some(c"size=64k,mode=0755"))?;
+    mount("staging", STAGING, "tmpfs", flags, Some(c"size=256k,mode=0755"))?;
+    fixed::lay(&Path::new(STAGING).join("fixed"))?;
     for (Staged { host, name }, tree) in staged.iter().zip(picked) {
         put_down(&tree, &Path::new(STAGING).join(name)).map_err(|error| named(host, &error))?;
     }

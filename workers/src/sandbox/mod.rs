@@ -23,6 +23,7 @@ mod cgroup;
 mod control;
 mod dns;
 mod files;
+mod fixed;
 mod forward;
 mod init;
 mod launch;

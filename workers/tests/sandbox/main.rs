@@ -5,6 +5,8 @@
 #![expect(clippy::print_stdout, reason = "a failed test shows what the build printed")]
 
 mod bounds;
+mod files;
+mod host;
 mod life;
 mod network;
 mod rig;
@@ -20,11 +22,14 @@ fn main() -> ExitCode {
     match arguments.next().as_ref().and_then(|word| word.to_str()) {
         Some("sandbox-init") => return init_main(arguments),
         Some("worker-to-be-killed") => return life::worker_to_be_killed(arguments),
+        Some("run-script") => return walls::run_script(arguments),
         Some("ask-for-a-slot") => return walls::ask_for_a_slot(arguments),
         _ => {}
     }
     let mut trials = Vec::new();
     trials.extend(bounds::trials());
+    trials.extend(files::trials());
+    trials.extend(host::trials());
     trials.extend(life::trials());
     trials.extend(network::trials());
     trials.extend(walls::trials());
