@@ -23,6 +23,10 @@ pub mod npm_manifest;
 
 pub mod toolchain;
 
+pub mod lockfile;
+
+pub mod facts;
+
 pub mod plan;
 
 pub mod rebuild;

@@ -99,7 +99,9 @@ pub const REGISTRY_ATTEMPTS_MAX: u32 = 3;
 /// The first pause between two attempts; it doubles each time.
 pub const REGISTRY_PAUSE_MILLIS: u64 = 250;
 
-/// Bytes that one clone may bring.
+/// Bytes that the clone of one repository may have on our disk.
+pub const CLONE_BYTES_MAX: u64 = 4 * 1024 * 1024 * 1024;
+/// Wall time of one fetch of a repository.
 pub const CLONE_SECONDS_MAX: u64 = 10 * 60;
 /// Files of one exported tree.
 pub const TREE_FILES_MAX: usize = 200_000;

@@ -7,10 +7,11 @@ use crate::{
     artifact::{Access, Sha1, Sha256, Sha512, Subject},
     compare::{Counts, FileComparison, Level},
     finding::{Class, Finding},
-    plan::{Install, Plan, Step, Tool, Why},
+    plan::{Install, Plan, Step, Why},
     rebuild::{Dependency, Ending, NetworkRequest},
     source::{Directory, Evidence, Repository, Source, Trust},
     timestamp::Timestamp,
+    toolchain::Tool,
     verdict::{Outcome, Timings},
 };
 

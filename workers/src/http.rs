@@ -127,6 +127,35 @@ impl ClientConfig {
         Ok(config)
     }
 
+    /// Every certificate that is believed as one PEM text, for a program that takes a single file; none where that is
+    /// the system's store as it stands.
+    ///
+    /// # Errors
+    /// When a file of certificates that was named cannot be read.
+    pub(crate) fn roots_pem(&self) -> Result<Option<Vec<u8>>, ClientError> {
+        if self
+            == &(Self {
+                proxy: self.proxy.clone(),
+                no_proxy: self.no_proxy.clone(),
+                ..Self::default()
+            })
+        {
+            return Ok(None);
+        }
+        let system = || SYSTEM_ROOTS.iter().map(PathBuf::from).find(|path| path.exists());
+        let files = self.roots_file.clone().or_else(system).into_iter();
+        let mut pem = Vec::new();
+        for path in files.chain(self.extra_roots_files.iter().cloned()) {
+            pem.extend(read(&path)?);
+            pem.push(b'\n');
+        }
+        for text in &self.extra_roots_pem {
+            pem.extend(text.as_bytes());
+            pem.push(b'\n');
+        }
+        Ok(Some(pem))
+    }
+
     fn roots(&self) -> Result<RootCertStore, ClientError> {
         let mut store = RootCertStore::empty();
         let system = || SYSTEM_ROOTS.iter().map(PathBuf::from).find(|path| path.exists());

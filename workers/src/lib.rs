@@ -1,8 +1,11 @@
 //! The worker of Countersign: everything that touches git, registries, toolchains and the sandbox. It knows nothing of
 //! the service's store and decides nothing that `countersign-core` can decide.
 
+pub mod checkout;
+pub mod fetch;
 pub mod http;
 pub mod mirror;
+pub mod progress;
 pub mod sandbox;
 pub mod toolchain;
 pub mod upstream;

@@ -1,18 +1,25 @@
 //! A plan: how a package is built, as a value that prints and has a digest. Nothing is executed here, and nothing of the
 //! staged files is known here: the candidates are fixed before those are read.
+//!
+//! `candidates` puts plans together from facts; `scripts` says what runs, `tools` with which node and npm.
 
 use serde::{Deserialize, Serialize};
 
-use crate::{artifact::Sha256, canonical, source::Directory, timestamp::Timestamp};
+mod candidates;
+mod scripts;
+mod tools;
 
-/// One exact tool, such as node 22.23.3.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
-pub struct Tool {
-    /// `node` or `npm`.
-    pub name: String,
-    /// Its exact version.
-    pub version: String,
-}
+#[cfg(test)]
+mod tests;
+
+pub use candidates::{Declared, Offer, PlanProblem, candidates, warnings};
+
+use crate::{
+    artifact::Sha256, canonical, source::Directory, timestamp::Timestamp, toolchain::Tool,
+};
+
+/// The folder inside the sandbox that the tarball is packed into. It is made when everything else of the build has ended.
+pub const PACKED: &str = "/build/packed";
 
 /// How dependencies come onto the disk.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -43,7 +50,7 @@ pub enum Install {
 pub struct Step {
     /// The command and its arguments; no shell reads them.
     pub argv: Vec<String>,
-    /// The folder in which it runs.
+    /// The folder of the repository in which it runs.
     pub cwd: Directory,
     /// Variables beyond the sandbox's own few.
     #[serde(default)]

@@ -1,0 +1,229 @@
+//! Which scripts of a package.json make what is packed. A script's text is held against a closed list of words; what is
+//! not in the list is run whole. Nothing is evaluated, and no text of a script becomes part of a command.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::Why;
+use crate::{facts::SourceFacts, package_json::PackageJson};
+
+/// The lifecycle scripts that npm from version 7 on runs when it publishes, in its order (libnpmpack, pacote).
+const PUBLISHING: [&str; 3] = ["prepublishOnly", "prepack", "prepare"];
+/// Those of npm up to 6, in its order (npm 6, lib/publish.js and lib/pack.js).
+const PUBLISHING_BEFORE_7: [&str; 4] = ["prepublish", "prepare", "prepublishOnly", "prepack"];
+/// Names of scripts that look and change nothing that is packed.
+const CHECKS: [&str; 14] = [
+    "attw",
+    "audit",
+    "check",
+    "check-types",
+    "coverage",
+    "format",
+    "lint",
+    "prettier",
+    "publint",
+    "size",
+    "test",
+    "tests",
+    "type-check",
+    "typecheck",
+];
+/// Programs that look, push, or install git hooks, and change nothing that is packed.
+const IDLE_PROGRAMS: [&str; 23] = [
+    "attw",
+    "ava",
+    "c8",
+    "exit",
+    "husky",
+    "in-publish",
+    "is-ci",
+    "jest",
+    "lefthook",
+    "lint-staged",
+    "mocha",
+    "not-in-publish",
+    "np",
+    "nyc",
+    "publint",
+    "safe-publish-latest",
+    "simple-git-hooks",
+    "standard",
+    "tap",
+    "tape",
+    "true",
+    "tsd",
+    "xo",
+];
+/// Characters with a meaning to a shell beyond parting words; a text that holds one is not looked into.
+const SHELL: [char; 19] = [
+    ';', '|', '&', '<', '>', '$', '`', '"', '\'', '(', ')', '{', '}', '*', '?', '~', '#', '\\',
+    '\n',
+];
+
+/// The scripts to run by `npm run`, in order, and why.
+pub(super) fn to_run(facts: &SourceFacts, npm_major: u64) -> (Vec<String>, Vec<Why>) {
+    let scripts = facts.package.scripts();
+    let missing = missing_outputs(facts);
+    let reading = Reading { scripts: &scripts, lacks_outputs: !missing.is_empty() };
+    let read = reading.lifecycle(npm_major);
+    let mut why = read.why;
+    let mut run = read.run;
+    let Some(first_missing) = missing.first() else { return (run, why) };
+    let named = format!("package.json names `{first_missing}`, which the tree does not hold");
+    if run.is_empty() && !scripts.contains_key("build") {
+        run = read.passed_over;
+        if let Some(first) = run.first() {
+            let because = format!("{named}, and no other script could make it");
+            why.push(Why { choice: format!("run `{first}`"), because });
+        }
+    } else if scripts.contains_key("build") && !run.iter().any(|name| may_build(name)) {
+        run.insert(0, "build".to_owned());
+        why.push(Why { choice: "run `build`".to_owned(), because: named });
+    }
+    (run, why)
+}
+
+/// Whether a script of that name may make what is packed: a lifecycle script that is run whole may always.
+fn may_build(name: &str) -> bool {
+    const WORDS: [&str; 8] =
+        ["build", "bundle", "compile", "dist", "prepare", "prepack", "prepublish", "rollup"];
+    WORDS.iter().any(|word| name.contains(word)) || name == "tsc"
+}
+
+struct Reading<'a> {
+    scripts: &'a BTreeMap<String, String>,
+    /// Whether the tree lacks what is packed, so that there is nothing to be cleaned away.
+    lacks_outputs: bool,
+}
+
+#[derive(Default)]
+struct Read {
+    run: Vec<String>,
+    /// Lifecycle scripts of which nothing is run.
+    passed_over: Vec<String>,
+    why: Vec<Why>,
+}
+
+impl Reading<'_> {
+    fn lifecycle(&self, npm_major: u64) -> Read {
+        let order: &[&str] = if npm_major < 7 { &PUBLISHING_BEFORE_7 } else { &PUBLISHING };
+        let mut read = Read::default();
+        for &event in order {
+            let Some(text) = self.scripts.get(event) else { continue };
+            let hooked = ["pre", "post"].iter().any(|hook| {
+                let hook = format!("{hook}{event}");
+                self.scripts.contains_key(&hook) && !order.contains(&hook.as_str())
+            });
+            let parts = if hooked { None } else { self.parts(text) };
+            let Some(parts) = parts else {
+                push(&mut read.run, event);
+                let because = format!("npm runs `{event}` when it publishes");
+                read.why.push(Why { choice: format!("run `{event}`"), because });
+                continue;
+            };
+            let kept: Vec<&str> = parts.iter().copied().filter(|name| self.counts(name)).collect();
+            for name in &kept {
+                push(&mut read.run, name);
+                let because = format!("`{event}`, which npm runs when it publishes, runs it");
+                read.why.push(Why { choice: format!("run `{name}`"), because });
+            }
+            if kept.is_empty() {
+                read.passed_over.push(event.to_owned());
+                let because = format!("`{text}` changes nothing that is packed");
+                read.why.push(Why { choice: format!("do not run `{event}`"), because });
+            }
+        }
+        read
+    }
+
+    /// The scripts that a text runs one after the other, where it does nothing else that could matter.
+    fn parts<'t>(&self, text: &'t str) -> Option<Vec<&'t str>> {
+        let mut names = Vec::new();
+        for command in text.split("&&") {
+            if let Some((first, otherwise)) = command.split_once("||") {
+                // Of two ways neither may matter: which one is gone is not known here.
+                if self.command(first)?.is_empty() && self.command(otherwise)?.is_empty() {
+                    continue;
+                }
+                return None;
+            }
+            names.extend(self.command(command)?);
+        }
+        Some(names)
+    }
+
+    /// The scripts that one command runs: none where it is idle, no answer where it is not in the list.
+    fn command<'t>(&self, command: &'t str) -> Option<Vec<&'t str>> {
+        if command.contains(SHELL) {
+            return None;
+        }
+        let words: Vec<&str> = command.split_whitespace().collect();
+        let known = |name: &&str| self.scripts.contains_key(*name);
+        match words.as_slice() {
+            ["npm" | "pnpm" | "yarn", "run" | "run-script", name] if known(name) => {
+                Some(vec![name])
+            }
+            ["npm" | "pnpm", "test" | "t" | "tst"] => Some(vec!["test"]),
+            ["pnpm" | "yarn", name] if known(name) => Some(vec![name]),
+            ["run-s" | "npm-run-all", names @ ..] if names.iter().all(known) => {
+                Some(names.to_vec())
+            }
+            ["git", "push" | "tag" | "status" | "diff", ..] => Some(Vec::new()),
+            ["prettier", rest @ ..] if rest.contains(&"--check") => Some(Vec::new()),
+            ["tsc", "--noEmit"] | ["vitest", "run"] | ["echo", ..] => Some(Vec::new()),
+            [program, ..] if IDLE_PROGRAMS.contains(program) => Some(Vec::new()),
+            _ => None,
+        }
+    }
+
+    /// Whether a script is run: not what only looks, and not what clears away a former build where there is none.
+    fn counts(&self, name: &str) -> bool {
+        let is = |word: &str| name == word || name.starts_with(&format!("{word}:"));
+        let looks = CHECKS.iter().any(|word| is(word));
+        let clears_nothing = self.lacks_outputs && is("clean");
+        !looks && !clears_nothing
+    }
+}
+
+fn push(run: &mut Vec<String>, name: &str) {
+    if !run.iter().any(|known| known == name) {
+        run.push(name.to_owned());
+    }
+}
+
+/// The files and folders that package.json points to and the tree does not hold, entry points first. Patterns are passed
+/// over: that nothing matches one says nothing.
+fn missing_outputs(facts: &SourceFacts) -> Vec<String> {
+    let targets = targets(&facts.package);
+    let plain = |target: &String| !target.contains(['*', '!', '{', '[']) && !target.contains("..");
+    targets.into_iter().filter(plain).filter(|target| !facts.holds(target)).collect()
+}
+
+fn targets(package: &PackageJson) -> Vec<String> {
+    let raw = package.raw();
+    let mut found = Vec::new();
+    for key in ["main", "module", "browser", "types", "typings", "exports"] {
+        if let Some(value) = raw.get(key) {
+            let whole = key == "main" || key == "module" || key == "types" || key == "typings";
+            leaves(value, whole, &mut found);
+        }
+    }
+    found.extend(package.bin().into_values());
+    if let Some(files) = raw.get("files").and_then(Value::as_array) {
+        let texts = files.iter().filter_map(Value::as_str);
+        found.extend(texts.map(|text| text.trim_start_matches('/').to_owned()));
+    }
+    found
+}
+
+/// The texts of a value at any depth. Those that do not begin with `./` may be names of packages, and count only where
+/// the field holds nothing but paths.
+fn leaves(value: &Value, bare: bool, found: &mut Vec<String>) {
+    match value {
+        Value::String(text) if bare || text.starts_with("./") => found.push(text.clone()),
+        Value::Array(items) => items.iter().for_each(|item| leaves(item, bare, found)),
+        Value::Object(fields) => fields.values().for_each(|field| leaves(field, bare, found)),
+        Value::String(_) | Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}

@@ -1,0 +1,335 @@
+//! The cache of git repositories: one folder for each address, with a bare repository that is brought up to the address's
+//! branches and tags by every job, under a lock that holds across processes. What a killed job left behind is cleared
+//! by the next. Beyond names and objects nothing is known here of what a repository holds.
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, File, OpenOptions},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+    thread,
+    time::Duration,
+};
+
+use countersign_core::{
+    Sha256,
+    limits::{CLONE_BYTES_MAX, CLONE_SECONDS_MAX},
+    rebuild::Phase,
+    source::Repository,
+};
+use git2::Oid;
+use rustix::fs::{FlockOperation, flock};
+
+use super::{
+    CheckoutError, Doing,
+    origin::Origin,
+    program::{Git, Said},
+    words,
+};
+use crate::{http::ClientConfig, progress::Watch};
+
+/// How often a lock that another process holds is tried again.
+const LOCK_PAUSE: Duration = Duration::from_millis(100);
+
+/// The repositories that this machine has brought.
+#[derive(Clone, Debug)]
+pub struct GitCache {
+    folder: PathBuf,
+    client: ClientConfig,
+    time_limit: Duration,
+    bytes_max: u64,
+}
+
+/// Why a repository could not be had: this says nothing about the package.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Unavailable {
+    /// What git or the address said, as a sentence without secrets.
+    pub because: String,
+    /// Whether it is this machine's own disk that is full.
+    pub disk_full: bool,
+}
+
+/// A repository as one fetch found it.
+#[derive(Clone, Debug)]
+pub(super) struct Fetched {
+    /// The folder of its objects.
+    pub objects: PathBuf,
+    /// Every branch and tag by its full name, and the object that it names.
+    pub refs: BTreeMap<String, Oid>,
+    /// The address that the server sent us on to.
+    pub redirected_to: Option<String>,
+}
+
+impl GitCache {
+    /// A cache in that folder, which is made where it is missing.
+    pub fn new(folder: &Path, client: &ClientConfig) -> Self {
+        Self {
+            folder: folder.to_owned(),
+            client: client.clone(),
+            time_limit: Duration::from_secs(CLONE_SECONDS_MAX),
+            bytes_max: CLONE_BYTES_MAX,
+        }
+    }
+
+    /// The same cache with another bound of time for each fetch.
+    #[must_use]
+    pub fn with_time_limit(mut self, time_limit: Duration) -> Self {
+        self.time_limit = time_limit;
+        self
+    }
+
+    /// Brings every branch and tag of a repository, and nothing else: no pull requests, no notes.
+    pub(super) fn fetch(
+        &self,
+        repository: &Repository,
+        watch: Watch<'_>,
+    ) -> Result<Result<Fetched, Unavailable>, CheckoutError> {
+        let origin = match Origin::of(repository) {
+            Ok(origin) => origin,
+            Err(clause) => return Ok(Err(Unavailable::because(format!("{clause}.")))),
+        };
+        let entry = Entry::lock(&self.folder, &origin, watch)?;
+        let first = entry.fetch(self, &[], watch)?;
+        let damaged = |because: &Unavailable| words::speaks_of_damage(&because.because);
+        match first {
+            Err(because) if damaged(&because) => {
+                tracing::warn!(%origin, reason = because.because, "the cached repository is damaged and is brought anew");
+                entry.discard()?;
+                entry.fetch(self, &[], watch)
+            }
+            whole => Ok(whole),
+        }
+    }
+
+    /// The same, and this commit beside it, which a submodule names. It may be on no branch, and then only servers that
+    /// give single commits have it.
+    pub(super) fn fetch_with_commit(
+        &self,
+        repository: &Repository,
+        commit: Oid,
+        watch: Watch<'_>,
+    ) -> Result<Result<Fetched, Unavailable>, CheckoutError> {
+        let origin = match Origin::of(repository) {
+            Ok(origin) => origin,
+            Err(clause) => return Ok(Err(Unavailable::because(format!("{clause}.")))),
+        };
+        let entry = Entry::lock(&self.folder, &origin, watch)?;
+        if let Some(known) = entry.holding(commit)? {
+            return Ok(Ok(known));
+        }
+        let fetched = entry.fetch(self, &[], watch)?;
+        if fetched.is_err() || entry.holding(commit)?.is_some() {
+            return Ok(fetched);
+        }
+        let wanted = commit.to_string();
+        let alone = entry.fetch(self, &[&wanted], watch)?;
+        let missing = || Unavailable::because(format!("It does not give the commit {wanted}."));
+        Ok(match (alone, entry.holding(commit)?) {
+            (Ok(fetched), Some(_)) => Ok(fetched),
+            (Err(because), _) => Err(because),
+            (Ok(_), None) => Err(missing()),
+        })
+    }
+
+    /// Throws a repository away whose objects turned out to be damaged.
+    pub(super) fn discard(
+        &self,
+        repository: &Repository,
+        watch: Watch<'_>,
+    ) -> Result<(), CheckoutError> {
+        match Origin::of(repository) {
+            Ok(origin) => Entry::lock(&self.folder, &origin, watch)?.discard(),
+            Err(_) => Ok(()),
+        }
+    }
+
+    /// The certificates that git shall believe, in one file: none where the system's own store is meant.
+    fn roots(&self, entry: &Path) -> Result<Option<PathBuf>, CheckoutError> {
+        let pem = self.client.roots_pem();
+        let Some(pem) = pem.map_err(|error| CheckoutError::Roots(error.to_string()))? else {
+            return Ok(None);
+        };
+        let path = entry.join("roots.pem");
+        fs::write(&path, pem).doing("Writing the certificates for git")?;
+        Ok(Some(path))
+    }
+}
+
+impl Unavailable {
+    fn because(sentence: String) -> Self {
+        Self { because: sentence, disk_full: false }
+    }
+}
+
+/// One repository's folder, locked as long as this value lives.
+struct Entry<'a> {
+    folder: PathBuf,
+    origin: &'a Origin,
+    _lock: File,
+}
+
+impl<'a> Entry<'a> {
+    fn lock(cache: &Path, origin: &'a Origin, watch: Watch<'_>) -> Result<Self, CheckoutError> {
+        let digest = Sha256::of(origin.argument().as_bytes()).to_hex();
+        let folder = cache.join(&digest[..32]);
+        let mut builder = fs::DirBuilder::new();
+        builder.recursive(true).mode(0o700);
+        builder.create(folder.join("home")).doing("Making a folder of the git cache")?;
+        let mut options = OpenOptions::new();
+        options.create(true).truncate(false).write(true).mode(0o600);
+        let lock = options.open(folder.join("lock")).doing("Opening a lock of the git cache")?;
+        loop {
+            match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => break,
+                Err(rustix::io::Errno::WOULDBLOCK) if watch.cancelled() => {
+                    return Err(CheckoutError::Cancelled);
+                }
+                Err(rustix::io::Errno::WOULDBLOCK) => {
+                    watch.doing(Phase::Checkout, "waiting for another job with this repository");
+                    thread::sleep(LOCK_PAUSE);
+                }
+                Err(error) => return Err(error).doing("Locking a repository of the git cache"),
+            }
+        }
+        Ok(Self { folder, origin, _lock: lock })
+    }
+
+    fn repository(&self) -> PathBuf {
+        self.folder.join("repository.git")
+    }
+
+    fn fetch(
+        &self,
+        cache: &GitCache,
+        commits: &[&str],
+        watch: Watch<'_>,
+    ) -> Result<Result<Fetched, Unavailable>, CheckoutError> {
+        clear(&self.repository())?;
+        let roots = cache.roots(&self.folder)?;
+        let proxy = cache.client.proxy.as_deref();
+        let git = Git {
+            folder: &self.folder,
+            origin: Some(self.origin),
+            roots: roots.as_deref(),
+            proxy: proxy.map(|url| (url, cache.client.no_proxy.as_deref().unwrap_or_default())),
+            time_limit: cache.time_limit,
+            bytes_max: cache.bytes_max,
+        };
+        if !self.repository().join("HEAD").exists() {
+            self.make(&git, watch)?;
+        }
+        let address = self.origin.argument();
+        let mut arguments = vec!["--git-dir=repository.git", "fetch", "--force", "--progress"];
+        arguments.extend(["--no-tags", "--no-write-fetch-head", "--update-shallow"]);
+        if commits.is_empty() {
+            arguments.extend(["--prune", "--", &address]);
+            arguments.extend(["+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"]);
+            if matches!(self.origin, Origin::Local(_)) {
+                arguments.push("+refs/remotes/*:refs/remotes/*");
+            }
+        } else {
+            arguments.extend(["--", &address]);
+            arguments.extend(commits);
+        }
+        let mut redirected_to = None;
+        let said = git.run(&arguments, watch, &mut |line| {
+            if let Some(address) = line.strip_prefix("warning: redirecting to ") {
+                redirected_to = Some(address.trim().to_owned());
+            }
+            if let Some(progress) = words::progress(line) {
+                watch.doing(Phase::Checkout, &progress);
+            }
+        })?;
+        if !said.success {
+            return Ok(Err(self.unavailable(&said)));
+        }
+        let refs = self.refs(&git, watch)?;
+        Ok(Ok(Fetched { objects: self.repository().join("objects"), refs, redirected_to }))
+    }
+
+    /// A repository appears under its name only when it is whole.
+    fn make(&self, git: &Git<'_>, watch: Watch<'_>) -> Result<(), CheckoutError> {
+        let making = self.folder.join("making.git");
+        remove(&making)?;
+        let quiet = Git { origin: None, ..*git };
+        let arguments =
+            ["-c", "init.defaultBranch=main", "init", "--bare", "--template=", "making.git"];
+        let said = quiet.run(&arguments, watch, &mut |_| {})?;
+        if !said.success {
+            return Err(CheckoutError::GitFailed(words::reason(&said, &self.folder)));
+        }
+        fs::rename(&making, self.repository()).doing("Making a repository of the git cache")
+    }
+
+    fn refs(
+        &self,
+        git: &Git<'_>,
+        watch: Watch<'_>,
+    ) -> Result<BTreeMap<String, Oid>, CheckoutError> {
+        let quiet = Git { origin: None, ..*git };
+        let arguments =
+            ["--git-dir=repository.git", "for-each-ref", "--format=%(objectname) %(refname)"];
+        let said = quiet.run(&arguments, watch, &mut |_| {})?;
+        if !said.success {
+            return Err(CheckoutError::GitFailed(words::reason(&said, &self.folder)));
+        }
+        let text = String::from_utf8_lossy(&said.output);
+        let named = |line: &str| {
+            let (object, name) = line.split_once(' ')?;
+            Some((name.to_owned(), Oid::from_str(object).ok()?))
+        };
+        Ok(text.lines().filter_map(named).collect())
+    }
+
+    /// The repository without a fetch, where it already holds that commit.
+    fn holding(&self, commit: Oid) -> Result<Option<Fetched>, CheckoutError> {
+        let objects = self.repository().join("objects");
+        if !objects.exists() {
+            return Ok(None);
+        }
+        let held = git2::Odb::new().and_then(|odb| {
+            odb.add_disk_alternate(&objects.display().to_string())?;
+            Ok(odb.exists(commit))
+        })?;
+        Ok(held.then(|| Fetched { objects, refs: BTreeMap::new(), redirected_to: None }))
+    }
+
+    fn unavailable(&self, said: &Said) -> Unavailable {
+        let disk_full = said.lines.iter().any(|line| line.contains("No space left on device"));
+        Unavailable { because: words::reason(said, &self.folder), disk_full }
+    }
+
+    fn discard(&self) -> Result<(), CheckoutError> {
+        remove(&self.repository())
+    }
+}
+
+/// Clears what a killed git leaves behind: locks that nobody holds, and packs and objects that were never finished.
+/// Nobody else writes here, since the entry is locked.
+fn clear(repository: &Path) -> Result<(), CheckoutError> {
+    let Ok(entries) = fs::read_dir(repository) else { return Ok(()) };
+    for entry in entries.flatten() {
+        let (path, name) = (entry.path(), entry.file_name());
+        let name = name.to_string_lossy();
+        let folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+        let unfinished = name.starts_with("tmp_") || name.starts_with("incoming-");
+        if unfinished || (!folder && name.ends_with(".lock")) {
+            remove(&path)?;
+        } else if folder {
+            clear(&path)?;
+        }
+    }
+    Ok(())
+}
+
+fn remove(path: &Path) -> Result<(), CheckoutError> {
+    let removed = match fs::symlink_metadata(path) {
+        Ok(found) if found.is_dir() => fs::remove_dir_all(path),
+        Ok(_) => fs::remove_file(path),
+        Err(error) => Err(error),
+    };
+    match removed {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        other => other.doing("Clearing the git cache"),
+    }
+}

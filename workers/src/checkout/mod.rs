@@ -1,0 +1,282 @@
+//! The git source of a package: which repository, which tag, which commit, which folder, whether they may be believed,
+//! and the tree to build from. Bytes are brought by the `git` program into a cache; everything else is git2 on its objects.
+//! It knows nothing of sandboxes or of what is inside the staged tarball, beyond the claims of its package.json.
+//!
+//! ```text
+//! claims ─▶ cache (program, origin, words) ─▶ tags ─▶ folder ─▶ trust ─▶ facts, submodules ─▶ Checkout
+//! ```
+
+mod cache;
+mod claims;
+mod facts;
+mod folder;
+mod origin;
+mod program;
+mod submodules;
+mod tags;
+mod tree;
+mod trust;
+mod words;
+
+#[cfg(test)]
+mod tests;
+
+use std::io;
+
+use countersign_core::{
+    PackageName, Version,
+    facts::SourceFacts,
+    finding::{Code, Finding},
+    package_json::PackageJson,
+    rebuild::{Ending, Phase},
+    source::{Repository, Source, SourceRequest, Trust},
+};
+
+pub use cache::GitCache;
+pub use tree::{ExportTree, Kind, Put, Unfit};
+
+use self::{
+    cache::{Fetched, Unavailable},
+    tags::Search,
+    tree::Objects,
+};
+use crate::progress::Watch;
+
+/// Our own failure: the job is leased again.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckoutError {
+    /// Bubblewrap or git could not be started.
+    #[error("bubblewrap could not be started: {0}")]
+    NoCell(#[source] io::Error),
+    /// A file operation on our own disk failed.
+    #[error("{doing} failed: {source}")]
+    Io {
+        /// What was being done.
+        doing: String,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The cache's objects could not be read.
+    #[error("the git cache could not be read: {0}")]
+    Git(#[from] git2::Error),
+    /// Git failed at what needs nobody else.
+    #[error("the git cache could not be used: {0}")]
+    GitFailed(String),
+    /// A file of certificates that was named cannot be read.
+    #[error("{0}")]
+    Roots(String),
+    /// The job was withdrawn.
+    #[error("the job was withdrawn")]
+    Cancelled,
+}
+
+/// Names what was being done when an operation of the machine failed.
+trait Doing<T> {
+    fn doing(self, what: &str) -> Result<T, CheckoutError>;
+}
+
+impl<T, E: Into<io::Error>> Doing<T> for Result<T, E> {
+    fn doing(self, what: &str) -> Result<T, CheckoutError> {
+        self.map_err(|error| CheckoutError::Io { doing: what.to_owned(), source: error.into() })
+    }
+}
+
+/// What is looked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted<'a> {
+    /// The package.
+    pub name: &'a PackageName,
+    /// Its version.
+    pub version: &'a Version,
+    /// Where to look, and who says so.
+    pub request: &'a SourceRequest,
+    /// The package.json of the staged tarball: what it claims about its own source.
+    pub staged: &'a PackageJson,
+}
+
+/// A commit that may be built from.
+#[derive(Clone, Debug)]
+pub struct Checkout {
+    /// Where it comes from.
+    pub source: Source,
+    /// What its tree says about the build.
+    pub facts: SourceFacts,
+    /// Warnings and notes.
+    pub findings: Vec<Finding>,
+    /// The tree.
+    pub tree: ExportTree,
+    /// Submodules whose repository did not answer. Their folders are empty, as in a plain `git clone`. A rebuild
+    /// that passes without them is a pass; one that does not says nothing as long as they are missing.
+    pub submodules_unavailable: Vec<String>,
+}
+
+/// How the search for a source came out.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// Found and believed.
+    Ready(Box<Checkout>),
+    /// The repository has no such tag yet.
+    TagMissing {
+        /// The tag that was looked for, without `refs/tags/`.
+        tag: String,
+        /// `tag-not-found`, for when nobody waits any longer.
+        finding: Box<Finding>,
+    },
+    /// The source may not be believed.
+    Refused {
+        /// The source, where a commit was found.
+        source: Option<Box<Source>>,
+        /// Why, and what else was noted.
+        findings: Vec<Finding>,
+    },
+    /// The commit is believed, and its tree cannot be built from.
+    Unplannable {
+        /// The source.
+        source: Box<Source>,
+        /// How the rebuild ended before it began.
+        ending: Ending,
+        /// Warnings and notes.
+        findings: Vec<Finding>,
+    },
+    /// We could not tell.
+    Undetermined {
+        /// What kept us from it.
+        reason: Box<Finding>,
+        /// Warnings and notes.
+        findings: Vec<Finding>,
+    },
+}
+
+impl GitCache {
+    /// Finds the commit of a version, as `wanted` asks, and everything about it that the plan needs. Blocks the calling
+    /// thread, whose end would end git too.
+    ///
+    /// # Errors
+    /// Only for our own failure. A cache whose objects are damaged is thrown away and brought anew once.
+    pub fn check_out(
+        &self,
+        wanted: &Wanted<'_>,
+        watch: Watch<'_>,
+    ) -> Result<Outcome, CheckoutError> {
+        let (repository, notes) = match claims::repository(wanted) {
+            Ok(agreed) => agreed,
+            Err(findings) => return Ok(Outcome::Refused { source: None, findings }),
+        };
+        match self.look(wanted, &repository, notes.clone(), watch) {
+            Err(CheckoutError::Git(error)) => {
+                tracing::warn!(%error, %repository, "the cached repository cannot be read and is brought anew");
+                self.discard(&repository, watch)?;
+                self.look(wanted, &repository, notes, watch)
+            }
+            other => other,
+        }
+    }
+
+    fn look(
+        &self,
+        wanted: &Wanted<'_>,
+        repository: &Repository,
+        mut findings: Vec<Finding>,
+        watch: Watch<'_>,
+    ) -> Result<Outcome, CheckoutError> {
+        watch.doing(Phase::Checkout, &format!("fetching {repository}"));
+        let fetched = match self.fetch(repository, watch)? {
+            Ok(fetched) => fetched,
+            Err(unavailable) => {
+                let reason = Box::new(not_had(repository, &unavailable));
+                return Ok(Outcome::Undetermined { reason, findings });
+            }
+        };
+        if let Some(elsewhere) = redirected(wanted.request.trust, repository, &fetched) {
+            let refused = elsewhere.fail_class().is_some();
+            findings.push(elsewhere);
+            if refused {
+                return Ok(Outcome::Refused { source: None, findings });
+            }
+        }
+        let objects = Objects::open(&fetched.objects)?;
+        let found = match tags::find(wanted, &objects, &fetched.refs)? {
+            Search::Found(found) => found,
+            Search::Missing { tag, finding } => {
+                return Ok(Outcome::TagMissing { tag, finding: Box::new(finding) });
+            }
+            Search::Refused(refused) => {
+                findings.extend(refused);
+                return Ok(Outcome::Refused { source: None, findings });
+            }
+            Search::Unplannable { found, ending } => {
+                let source = trust::source(wanted, repository, &objects, &found)?;
+                return Ok(Outcome::Unplannable { source: Box::new(source), ending, findings });
+            }
+        };
+        findings.extend(found.notes.iter().cloned());
+        let source = trust::source(wanted, repository, &objects, &found)?;
+        findings.extend(trust::doubts(wanted, &objects, &fetched.refs, &found, &source));
+        if findings.iter().any(|finding| finding.fail_class().is_some()) {
+            return Ok(Outcome::Refused { source: Some(Box::new(source)), findings });
+        }
+        self.gather(objects, &fetched, &found, source, findings, watch)
+    }
+
+    /// What the plan and the export need of a commit that is believed.
+    fn gather(
+        &self,
+        objects: Objects,
+        fetched: &Fetched,
+        found: &tags::Found,
+        source: Source,
+        mut findings: Vec<Finding>,
+        watch: Watch<'_>,
+    ) -> Result<Outcome, CheckoutError> {
+        let items = match objects.items(found.commit, &Default::default())? {
+            Ok(items) => items,
+            Err(unfit) => {
+                let ending = Ending::NoPlan { detail: unfit.to_string() };
+                let source = Box::new(source);
+                return Ok(Outcome::Unplannable { source, ending, findings });
+            }
+        };
+        let facts = facts::read(&objects, found, &items)?;
+        let brought = self.submodules(&source.repository, &objects, found.commit, &items, watch)?;
+        drop(objects);
+        findings.extend(brought.notes);
+        let mut parts =
+            vec![tree::Part { at: Default::default(), objects: fetched.objects.clone(), items }];
+        parts.extend(brought.parts);
+        Ok(Outcome::Ready(Box::new(Checkout {
+            source,
+            facts,
+            findings,
+            tree: ExportTree { parts },
+            submodules_unavailable: brought.unavailable,
+        })))
+    }
+}
+
+fn not_had(repository: &Repository, unavailable: &Unavailable) -> Finding {
+    let because = &unavailable.because;
+    if unavailable.disk_full {
+        return Finding::new(Code::MachineOutOfDisk, format!("The git cache is full: {because}"));
+    }
+    let message = format!("The repository {repository} could not be fetched: {because}");
+    Finding::new(Code::RepositoryUnavailable, message)
+}
+
+/// What follows from a server that sent us on to another address. The same repository under another spelling is no
+/// matter; another one is not what a maintainer enrolled.
+fn redirected(trust: Trust, repository: &Repository, fetched: &Fetched) -> Option<Finding> {
+    let address = fetched.redirected_to.as_ref()?;
+    let same = address.parse::<Repository>().is_ok_and(|other| other.same_as(repository));
+    if same {
+        return None;
+    }
+    let message = format!("{repository} leads on to {address}, which is another repository.");
+    let finding = Finding::new(Code::RepositoryChanged, message);
+    Some(match trust {
+        Trust::Enrolled => finding,
+        Trust::Given | Trust::SelfDeclared => {
+            finding.weighing(countersign_core::finding::Severity::Note)
+        }
+    })
+}
