@@ -17,6 +17,7 @@ pub mod second_factor;
 pub mod signer;
 pub mod store;
 pub mod tokens;
+mod ui;
 
 use axum::{Router, routing::get};
 
@@ -31,6 +32,7 @@ pub fn app(app: App) -> Router {
         .route("/readyz", get(api::health::readyz))
         .merge(api::worker::routes())
         .merge(api::routes())
+        .merge(ui::routes())
         .fallback(http::no_such_route)
         .method_not_allowed_fallback(http::no_such_method);
     http::for_every_request(routes, app)
