@@ -24,6 +24,7 @@ pub(crate) struct Seen {
 struct State {
     answers: BTreeMap<String, (u16, Vec<u8>)>,
     etags: BTreeMap<String, String>,
+    redirects: BTreeMap<String, String>,
     seen: Vec<Seen>,
 }
 
@@ -74,6 +75,11 @@ impl Peer {
         self.state.lock().unwrap().etags.insert(path.to_owned(), etag.to_owned());
     }
 
+    /// Sends whoever asks for this path to that address.
+    pub(crate) fn redirect(&self, path: &str, to: &str) {
+        self.state.lock().unwrap().redirects.insert(path.to_owned(), to.to_owned());
+    }
+
     /// What was asked so far.
     pub(crate) fn seen(&self) -> Vec<Seen> {
         self.state.lock().unwrap().seen.clone()
@@ -98,6 +104,11 @@ fn answer(state: &Mutex<State>, request: &Request<Incoming>) -> Response<Full<by
             *response.status_mut() = StatusCode::NOT_MODIFIED;
             return response;
         }
+    }
+    if let Some(to) = state.redirects.get(&path) {
+        response.headers_mut().insert("location", to.parse().unwrap());
+        *response.status_mut() = StatusCode::FOUND;
+        return response;
     }
     let (status, bytes) = state.answers.get(&path).cloned().unwrap_or((404, b"{}".to_vec()));
     *response.status_mut() = StatusCode::from_u16(status).unwrap();

@@ -176,6 +176,13 @@ async fn the_subject_is_refused_as_metadata_and_as_tarball() {
 }
 
 #[tokio::test]
+async fn the_subject_is_refused_without_the_registry_being_asked() {
+    let side = side(&[]).await;
+    assert_eq!(side.refusal("/subject/-/subject-2.0.0.tgz").await, "subject");
+    assert!(side.peer.seen().is_empty());
+}
+
+#[tokio::test]
 async fn the_staged_bytes_are_refused_under_another_name_and_where_metadata_hides_them() {
     let side = side(&[]).await;
     publish(&side.peer, "other", &[("1.0.0", BEFORE)]);

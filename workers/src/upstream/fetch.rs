@@ -346,7 +346,7 @@ impl Upstream {
             self.asked.fetch_add(1, Ordering::Relaxed);
             let mut request =
                 self.client.get(url.clone()).header(header::ACCEPT, "application/json, */*");
-            if let Some(secret) = registry.authorization().filter(|_| registry.serves(url)) {
+            if let Some(secret) = registry.authorization_for(url) {
                 request = request.header(header::AUTHORIZATION, secret.expose());
             }
             if let Some(etag) = etag {

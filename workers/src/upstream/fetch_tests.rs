@@ -118,6 +118,19 @@ async fn a_token_is_shown_to_its_own_registry_alone() {
 }
 
 #[tokio::test]
+async fn a_redirect_is_followed_without_the_token_and_not_for_ever() {
+    let (home, elsewhere) = (Peer::start().await, Peer::start().await);
+    home.redirect("/a", &format!("{}moved", elsewhere.url()));
+    elsewhere.put("/moved", packument("a", "{}"));
+    home.redirect("/loop", &format!("{}loop", home.url()));
+    let side = side(registry(&home).with_token("t0ken"), BTreeMap::new());
+    side.upstream.packument(&name("a")).await.unwrap();
+    assert_eq!(elsewhere.seen()[0].authorization, None);
+    let error = side.upstream.packument(&name("loop")).await.unwrap_err();
+    assert!(error.to_string().contains("too many redirects"), "{error}");
+}
+
+#[tokio::test]
 async fn a_tarball_is_had_once_and_only_with_the_bytes_of_its_digest() {
     let peer = Peer::start().await;
     let bytes = b"tarball".to_vec();

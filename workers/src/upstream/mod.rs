@@ -104,7 +104,12 @@ impl Registry {
         })
     }
 
-    /// Whether that address lies on this registry's own host, so that its credential may be shown there.
+    /// The header's value for that address: a credential is shown to its own registry's host and to no other.
+    pub(crate) fn authorization_for(&self, url: &Url) -> Option<Secret> {
+        self.authorization().filter(|_| self.serves(url))
+    }
+
+    /// Whether that address lies on this registry's own host.
     pub(crate) fn serves(&self, url: &Url) -> bool {
         self.url.origin() == url.origin()
     }
@@ -209,6 +214,18 @@ mod tests {
         assert!(!format!("{registry:?}").contains("t0ken"));
         let text = serde_json::to_string(&registry).unwrap();
         assert_eq!(serde_json::from_str::<Registry>(&text).unwrap(), registry);
+    }
+
+    #[test]
+    fn a_credential_is_for_its_own_host_and_scheme_alone() {
+        let registry = Registry::parse("https://npm.example/team/").unwrap().with_token("t0ken");
+        let shown = |url: &str| registry.authorization_for(&Url::parse(url).unwrap()).is_some();
+        assert!(shown("https://npm.example/team/a") && shown("https://npm.example/files/a.tgz"));
+        for other in
+            ["https://cdn.example/a.tgz", "http://npm.example/a", "https://npm.example:8443/a"]
+        {
+            assert!(!shown(other), "{other}");
+        }
     }
 
     #[test]
