@@ -67,18 +67,27 @@ fn no_test_is_ignored_and_none_waits_for_a_panic() {
     );
 }
 
+/// The one place where a test may sleep: a function of this name that looks again and again for a condition, under a
+/// bound, where nothing tells of it (a process of `/proc`, a mount, a cgroup).
+const BOUNDED_WAIT: &str = "within";
+
+/// The sleeps of this code that are in tests and in no bounded wait.
+fn sleeps(file: &File, code: &Code) -> Vec<usize> {
+    let parts = code.test_parts();
+    let waits = code.functions();
+    let waits: Vec<_> = waits.iter().filter(|f| f.name == BOUNDED_WAIT).map(|f| &f.body).collect();
+    let in_tests = |at: usize| file.is_test() || parts.iter().any(|part| part.contains(&at));
+    let in_wait = |at: usize| waits.iter().any(|body| body.contains(&at));
+    let sleeps = ["sleep", "sleep_ms", "sleep_until"];
+    let words = code.words().into_iter().filter(|(_, word)| sleeps.contains(word));
+    words.map(|(at, _)| at).filter(|&at| in_tests(at) && !in_wait(at)).collect()
+}
+
 #[test]
 fn no_test_sleeps() {
     let mut found = Vec::new();
     for file in rust_files() {
-        found.extend(places(&file, |code| {
-            let parts = code.test_parts();
-            let whole = file.is_test();
-            let sleeps = ["sleep", "sleep_ms", "sleep_until"];
-            let words = code.words().into_iter().filter(|(_, word)| sleeps.contains(word));
-            let in_tests = |at: &usize| whole || parts.iter().any(|part| part.contains(at));
-            words.map(|(at, _)| at).filter(in_tests).collect()
-        }));
+        found.extend(places(&file, |code| sleeps(&file, code)));
     }
     for file in files().iter().filter(|file| file.is_under(&["tests/browser/"])) {
         let lines = file.text.lines().enumerate();
@@ -88,6 +97,19 @@ fn no_test_sleeps() {
     }
     expect_none(
         &found,
-        "Wait for the event itself (a line, a status, a socket, a moved clock) under a bound, never for a time.",
+        "Wait for the event itself (a line, a status, a socket, a moved clock) under a bound, never for a time. Where \
+         nothing tells of it, look again and again in a function called `within` that takes the bound.",
     );
+}
+
+#[test]
+fn a_sleep_is_found_in_a_test_and_not_in_a_bounded_wait() {
+    let text = "fn f() { sleep(a) }\nfn within(b: B) { sleep(c) }\n";
+    let lines = |path: &str| {
+        let file = File { path: path.to_owned(), text: text.to_owned() };
+        let code = Code::of(&file.text);
+        sleeps(&file, &code).into_iter().map(|at| code.line_at(at)).collect::<Vec<_>>()
+    };
+    assert_eq!(lines("tests/it/x.rs"), [1]);
+    assert!(lines("workers/src/x.rs").is_empty());
 }

@@ -13,8 +13,10 @@ pub(super) struct Function {
     pub(super) name: String,
     /// The line on which `fn` stands, counted from 1.
     pub(super) line: usize,
-    /// How many of its lines hold code.
+    /// How many lines between its braces hold code.
     pub(super) lines: usize,
+    /// Where its body stands, with its braces.
+    pub(super) body: Range<usize>,
 }
 
 impl Code {
@@ -67,9 +69,11 @@ impl Code {
             .filter_map(|pair| {
                 let (start, name) = (pair[0].0, pair[1].1);
                 let body = self.braces_after(start)?;
-                let lines = self.0[start..body.end].split(|&byte| byte == b'\n');
+                // As clippy counts: what stands between the braces.
+                let lines = self.0[body.start + 1..body.end - 1].split(|&byte| byte == b'\n');
                 let lines = lines.filter(|line| !line.trim_ascii().is_empty()).count();
-                Some(Function { name: name.to_owned(), line: self.line_at(start), lines })
+                let (name, line) = (name.to_owned(), self.line_at(start));
+                Some(Function { name, line, lines, body })
             })
             .collect()
     }
@@ -195,10 +199,10 @@ fn comments_and_literals_are_blanked_and_code_is_not() {
 
 #[test]
 fn functions_are_found_with_the_lines_that_hold_code() {
-    let text = "fn one() {}\n\ntrait T {\n    fn none(x: [u8; 2]);\n}\n\nfn three(\n) {\n    // no code\n\n}\n";
+    let text = "fn one() {}\n\ntrait T {\n    fn none(x: [u8; 2]);\n}\n\nfn three(\n) {\n    // no code\n\n    x();\n}\n";
     let found: Vec<_> =
         Code::of(text).functions().iter().map(|f| (f.name.clone(), f.line, f.lines)).collect();
-    assert_eq!(found, [("one".to_owned(), 1, 1), ("three".to_owned(), 7, 3)]);
+    assert_eq!(found, [("one".to_owned(), 1, 0), ("three".to_owned(), 7, 1)]);
 }
 
 #[test]
