@@ -6,7 +6,9 @@ pub mod approval;
 pub mod asker;
 mod background;
 pub mod blobs;
+mod cli;
 pub mod config;
+mod demo;
 pub mod enrolment;
 pub mod error;
 mod http;
@@ -22,6 +24,7 @@ mod ui;
 use axum::{Router, routing::get};
 
 pub use background::start_background;
+pub use cli::main as command_line;
 
 use crate::app::App;
 

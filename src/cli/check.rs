@@ -1,23 +1,28 @@
 //! `countersign check`: one verification on this machine without a service. The subject is fetched, the worker's own job
 //! is run, and its report is printed. This file decides nothing about the verdict.
 
-use std::{io::Write, path::PathBuf};
+use std::{path::PathBuf, sync::atomic::AtomicBool};
 
 use anyhow::Context;
 use countersign_core::{
-    Subject, Timestamp,
+    Timestamp, archive,
+    compare::compare,
     finding::{Class, Code, Finding},
     policy::Policy,
     protocol::{Attempt, Job, Judged, VerificationId},
     report::{ArtifactPart, Enforcement, Frame, Next, Report, State},
-    source::{Claim, Directory, EvidenceKind, Reachable, Reference, Repository, SourceRequest, Trust},
+    source::{
+        Claim, Directory, EvidenceKind, Reachable, Reference, Repository, SourceRequest, Trust,
+    },
     verdict::{Observations, Outcome, Verdict, judge},
 };
 
+use countersign_worker::progress::Watch;
+
 use super::{
-    exit,
-    render::{self, Colour},
+    exit, render,
     subject::{self, Fetched},
+    terminal::{self, Colour},
 };
 
 /// Arguments of `countersign check`.
@@ -47,14 +52,16 @@ pub(crate) struct CheckArgs {
 
 /// Runs the check. Exit code 0: pass; 1: fail; 2: usage; 3: we could not tell.
 pub(crate) async fn run(args: &CheckArgs) -> anyhow::Result<u8> {
-    let tools = super::tools::open().await?;
-    let fetched = match subject::fetch(&args.subject, &tools).await? {
+    let tools = super::tools::open()?;
+    let fetched = match subject::fetch(&args.subject, &tools.upstream).await? {
         Ok(fetched) => fetched,
         Err(finding) => return could_not_fetch(args, &finding),
     };
     let job = job_for(args, &fetched)?;
     let progress = super::progress::Progress::for_terminal(args.json);
-    let output = countersign_worker::job::run(&job, &fetched.tarball, &tools, &progress).await?;
+    let cancel = AtomicBool::new(false);
+    let watch = Watch { progress: &progress, cancel: &cancel };
+    let output = countersign_worker::job::run(&job, &fetched.tarball, &tools, watch).await?;
     progress.finish();
     let judged = judged_of(output.attempt);
     let report = report_of(&job, &fetched, &judged);
@@ -67,7 +74,10 @@ pub(crate) async fn run(args: &CheckArgs) -> anyhow::Result<u8> {
 
 fn job_for(args: &CheckArgs, fetched: &Fetched) -> anyhow::Result<Job> {
     let given = args.repo.as_deref().map(repository).transpose()?;
-    let claims = fetched.git_head.iter().map(|commit| Claim { kind: EvidenceKind::GitHead, commit: commit.clone() });
+    let claims = fetched
+        .git_head
+        .iter()
+        .map(|commit| Claim { kind: EvidenceKind::GitHead, commit: commit.clone() });
     Ok(Job {
         verification: VerificationId(uuid::Uuid::new_v4()),
         attempt: 1,
@@ -84,6 +94,7 @@ fn job_for(args: &CheckArgs, fetched: &Fetched) -> anyhow::Result<Job> {
         },
         policy: Policy::default(),
         staged_at: fetched.staged_at,
+        recorded: fetched.recorded.clone(),
     })
 }
 
@@ -91,7 +102,8 @@ fn job_for(args: &CheckArgs, fetched: &Fetched) -> anyhow::Result<Job> {
 fn repository(text: &str) -> anyhow::Result<Repository> {
     let path = std::path::Path::new(text);
     if path.exists() {
-        let absolute = std::fs::canonicalize(path).with_context(|| format!("`{text}` cannot be opened"))?;
+        let absolute =
+            std::fs::canonicalize(path).with_context(|| format!("`{text}` cannot be opened"))?;
         return Ok(absolute.to_str().context("the repository's path is not UTF-8")?.parse()?);
     }
     Ok(text.parse()?)
@@ -128,51 +140,85 @@ fn report_of(job: &Job, fetched: &Fetched, judged: &Judged) -> Report {
 }
 
 fn next(verdict: &Verdict) -> Next {
-    let say = |who: &str, what: &str| Next { who: who.to_owned(), what: what.to_owned(), command: None, url: None };
+    let say = |who: &str, what: &str| Next {
+        who: who.to_owned(),
+        what: what.to_owned(),
+        command: None,
+        url: None,
+    };
     match (verdict.outcome, verdict.class) {
         (Outcome::Pass, _) => say("nobody", "Nothing to mend: these bytes come from this commit."),
-        (Outcome::Inconclusive, _) => say("operator", "Run it again when what was missing is there."),
-        (Outcome::Fail, Some(Class::Differs)) => say("maintainer", "Do not approve it before you know who changed these files."),
-        (Outcome::Fail, Some(Class::NotRebuilt)) => say("maintainer", "Make it build from a clean checkout of its tag, without network."),
-        (Outcome::Fail, Some(Class::Archive)) => say("maintainer", "Pack it anew with an unmodified npm."),
-        (Outcome::Fail, Some(Class::Source) | None) => say("maintainer", "Bring tag, repository and package.json into agreement."),
+        (Outcome::Inconclusive, _) => {
+            say("operator", "Run it again when what was missing is there.")
+        }
+        (Outcome::Fail, Some(Class::Differs)) => {
+            say("maintainer", "Do not approve it before you know who changed these files.")
+        }
+        (Outcome::Fail, Some(Class::NotRebuilt)) => {
+            say("maintainer", "Make it build from a clean checkout of its tag, without network.")
+        }
+        (Outcome::Fail, Some(Class::Archive)) => {
+            say("maintainer", "Pack it anew with an unmodified npm.")
+        }
+        (Outcome::Fail, Some(Class::Source) | None) => {
+            say("maintainer", "Bring tag, repository and package.json into agreement.")
+        }
     }
 }
 
 fn could_not_fetch(args: &CheckArgs, finding: &Finding) -> anyhow::Result<u8> {
     if args.json {
-        let body = serde_json::json!({ "error": { "code": finding.code, "message": finding.message } });
-        write_out(&format!("{body}\n"))?;
+        let body =
+            serde_json::json!({ "error": { "code": finding.code, "message": finding.message } });
+        terminal::print(&format!("{body}\n"))?;
     } else {
-        write_out(&format!("? could not tell: {}\n", render::visible(&finding.message)))?;
+        terminal::print(&format!("? could not tell: {}\n", render::visible(&finding.message)))?;
     }
     Ok(exit::COULD_NOT_TELL)
 }
 
-fn print(args: &CheckArgs, report: &Report, fetched: &Fetched, rebuilt: Option<&[u8]>) -> anyhow::Result<()> {
+fn print(
+    args: &CheckArgs,
+    report: &Report,
+    fetched: &Fetched,
+    rebuilt: Option<&[u8]>,
+) -> anyhow::Result<()> {
     if args.json {
-        return write_out(&format!("{}\n", serde_json::to_string_pretty(report)?));
+        return Ok(terminal::print(&format!("{}\n", serde_json::to_string_pretty(report)?))?);
     }
     let mut text = render::report(report, Colour::for_stdout());
-    if let Some(rebuilt) = rebuilt.filter(|_| report.class == Some(Class::Differs)) {
-        text.push_str(&render::differences(&fetched.tarball, rebuilt));
+    if report.class == Some(Class::Differs) {
+        text.push_str(&differences(&fetched.tarball, rebuilt));
     }
-    write_out(&text)
+    Ok(terminal::print(&text)?)
 }
 
-fn write_out(text: &str) -> anyhow::Result<()> {
-    match std::io::stdout().lock().write_all(text.as_bytes()) {
-        // Whoever reads has seen enough: not our failure.
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        other => Ok(other?),
-    }
+/// The lines in which the changed files differ; both tarballs were read before.
+fn differences(staged: &[u8], rebuilt: Option<&[u8]>) -> String {
+    let (Ok(staged), Some(Ok(rebuilt))) = (archive::read(staged), rebuilt.map(archive::read))
+    else {
+        return String::new();
+    };
+    let comparison = compare(&staged, &rebuilt);
+    format!(
+        "\n{}",
+        super::compare::differences(&comparison, (&staged, &rebuilt), Colour::for_stdout())
+    )
 }
 
-fn keep(folder: &std::path::Path, fetched: &Fetched, report: &Report, rebuilt: Option<&[u8]>, log: Option<&str>) -> anyhow::Result<()> {
-    std::fs::create_dir_all(folder).with_context(|| format!("`{}` cannot be made", folder.display()))?;
+fn keep(
+    folder: &std::path::Path,
+    fetched: &Fetched,
+    report: &Report,
+    rebuilt: Option<&[u8]>,
+    log: Option<&str>,
+) -> anyhow::Result<()> {
+    std::fs::create_dir_all(folder)
+        .with_context(|| format!("`{}` cannot be made", folder.display()))?;
     let write = |name: &str, bytes: &[u8]| {
         let path = folder.join(name);
-        std::fs::write(&path, bytes).with_context(|| format!("`{}` cannot be written", path.display()))
+        std::fs::write(&path, bytes)
+            .with_context(|| format!("`{}` cannot be written", path.display()))
     };
     write("staged.tgz", &fetched.tarball)?;
     write("report.json", serde_json::to_string_pretty(report)?.as_bytes())?;
@@ -183,17 +229,4 @@ fn keep(folder: &std::path::Path, fetched: &Fetched, report: &Report, rebuilt: O
         write("build.log", log.as_bytes())?;
     }
     Ok(())
-}
-
-/// The subject of these bytes with this name and version.
-pub(super) fn subject_of(registry: &str, name: &str, version: &str, tarball: &[u8]) -> anyhow::Result<Subject> {
-    Ok(Subject {
-        registry: registry.to_owned(),
-        name: name.parse()?,
-        version: version.parse()?,
-        sha512: countersign_core::Sha512::of(tarball),
-        manifest_sha256: None,
-        dist_tag: None,
-        access: None,
-    })
 }

@@ -50,7 +50,11 @@ fn as_lines(walls: &[Wall], whole: bool) -> String {
             text.push_str(&format!("    {mend}\n"));
         }
     }
-    let said = if whole { "This machine can rebuild." } else { "This machine cannot rebuild untrusted code until that is mended." };
+    let said = if whole {
+        "This machine can rebuild."
+    } else {
+        "This machine cannot rebuild untrusted code until that is mended."
+    };
     text.push_str(&format!("\n{said}\n"));
     text
 }

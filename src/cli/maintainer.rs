@@ -48,7 +48,10 @@ pub(crate) async fn run(args: &MaintainerArgs, flags: &Flags) -> anyhow::Result<
     if out.is_terminal() {
         writeln!(out, "{}", drawn(url)?)?;
     }
-    writeln!(out, "{name} may now sign in. Give this to their authenticator; it is not shown again:")?;
+    writeln!(
+        out,
+        "{name} may now sign in. Give this to their authenticator; it is not shown again:"
+    )?;
     writeln!(out, "{url}")?;
     Ok(exit::PASS)
 }

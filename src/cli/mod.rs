@@ -12,6 +12,8 @@ mod progress;
 pub(crate) mod render;
 mod serve;
 mod subject;
+mod tarball;
+mod terminal;
 mod token;
 mod toolchain;
 mod tools;

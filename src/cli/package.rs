@@ -106,7 +106,8 @@ fn proposal(args: &EnrolArgs) -> Proposal {
 
 /// What the code confirms, shown before it is asked for.
 fn show(proposal: &Proposal) -> anyhow::Result<()> {
-    let folder = if proposal.directory.is_root() { "the root" } else { proposal.directory.as_str() };
+    let folder =
+        if proposal.directory.is_root() { "the root" } else { proposal.directory.as_str() };
     let mut out = std::io::stdout().lock();
     writeln!(out, "package      {}", proposal.package)?;
     writeln!(out, "repository   {}", proposal.repository)?;

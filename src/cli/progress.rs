@@ -29,7 +29,10 @@ impl Progress {
             Shown::Nothing
         } else if std::io::stderr().is_terminal() && std::env::var_os("CI").is_none() {
             let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-            bar.set_style(ProgressStyle::with_template("{spinner} {prefix:9} {wide_msg} {elapsed}").expect("a fixed template"));
+            bar.set_style(
+                ProgressStyle::with_template("{spinner} {prefix:9} {wide_msg} {elapsed}")
+                    .expect("a fixed template"),
+            );
             bar.enable_steady_tick(Duration::from_millis(120));
             Shown::Bar(bar)
         } else {
@@ -53,7 +56,10 @@ impl Progress {
         }
     }
 
-    #[expect(clippy::print_stderr, reason = "progress goes to standard error, the report to standard output")]
+    #[expect(
+        clippy::print_stderr,
+        reason = "progress goes to standard error, the report to standard output"
+    )]
     fn line(&self, text: &str) {
         match &self.shown {
             Shown::Nothing => {}
@@ -63,12 +69,17 @@ impl Progress {
     }
 }
 
-impl countersign_worker::job::Progress for Progress {
-    fn phase(&self, phase: Phase, detail: &str) {
-        let same = self.running.lock().expect("no holder of this lock panics").is_some_and(|(running, _)| running == phase);
+impl countersign_worker::progress::Progress for Progress {
+    fn doing(&self, phase: Phase, detail: &str) {
+        let same = self
+            .running
+            .lock()
+            .expect("no holder of this lock panics")
+            .is_some_and(|(running, _)| running == phase);
         if !same {
             self.end_phase();
-            *self.running.lock().expect("no holder of this lock panics") = Some((phase, Instant::now()));
+            *self.running.lock().expect("no holder of this lock panics") =
+                Some((phase, Instant::now()));
         }
         if let Shown::Bar(bar) = &self.shown {
             bar.set_prefix(phase.as_str());

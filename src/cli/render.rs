@@ -1,10 +1,7 @@
 //! A report in a terminal, in the order of the report page: the sentence, what to do, the findings, the way here. Text
 //! from a package is made harmless before it is printed. This file knows nothing of where a report comes from.
 
-use std::{
-    fmt::Write,
-    io::{self, IsTerminal},
-};
+use std::fmt::Write;
 
 use countersign_core::{
     finding::Severity,
@@ -14,28 +11,18 @@ use countersign_core::{
     verdict::Outcome,
 };
 
-/// Whether colour may be used.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Colour(bool);
-
-impl Colour {
-    /// On a terminal, unless `NO_COLOR` is set (no-color.org) or `TERM` is `dumb`.
-    pub(crate) fn for_stdout() -> Self {
-        let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-        Self(io::stdout().is_terminal() && !refused && !dumb)
-    }
-
-    fn paint(self, code: &str, text: &str) -> String {
-        if self.0 { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
-    }
-}
+use super::terminal::Colour;
 
 /// The report as lines for people.
 pub(crate) fn report(report: &Report, colour: Colour) -> String {
     let mut out = String::new();
     let (symbol, word, paint) = headline(report);
-    let _ = writeln!(out, "{} {}", colour.paint(paint, &format!("{symbol} {word}")), visible(&report.summary));
+    let _ = writeln!(
+        out,
+        "{} {}",
+        colour.paint(paint, &format!("{symbol} {word}")),
+        visible(&report.summary)
+    );
     let _ = writeln!(out, "\n  {}", visible(&report.next.what));
     if let Some(command) = &report.next.command {
         let _ = writeln!(out, "    {}", visible(command));
@@ -53,7 +40,9 @@ fn headline(report: &Report) -> (&'static str, &'static str, &'static str) {
         (Some(Outcome::Inconclusive), _) => ("?", "could not tell", "1;33"),
         (None, State::Cancelled) => ("–", "cancelled", "1"),
         (None, State::WaitingForTag) => ("…", "waiting for its tag", "1"),
-        (None, State::Queued | State::Running | State::Retrying | State::Final) => ("…", "no verdict yet", "1"),
+        (None, State::Queued | State::Running | State::Retrying | State::Final) => {
+            ("…", "no verdict yet", "1")
+        }
     }
 }
 
@@ -69,15 +58,22 @@ fn findings(report: &Report, colour: Colour, out: &mut String) {
             Severity::Warning => ("warning", "33"),
             Severity::Note => ("note", "36"),
         };
-        let path = finding.path.as_deref().map(|path| format!("  {}", visible(path))).unwrap_or_default();
-        let _ = writeln!(out, "  {} {}{path}", colour.paint(paint, &format!("{word:<7}")), finding.code);
+        let path =
+            finding.path.as_deref().map(|path| format!("  {}", visible(path))).unwrap_or_default();
+        let _ = writeln!(
+            out,
+            "  {} {}{path}",
+            colour.paint(paint, &format!("{word:<7}")),
+            finding.code
+        );
         let _ = writeln!(out, "          {}", visible(&finding.message));
         if let Some(fix) = &finding.fix {
             let _ = writeln!(out, "          fix: {}", visible(fix));
         }
     }
     if report.findings.len() > SHOWN_MAX {
-        let _ = writeln!(out, "  … and {} more (--json lists all)", report.findings.len() - SHOWN_MAX);
+        let _ =
+            writeln!(out, "  … and {} more (--json lists all)", report.findings.len() - SHOWN_MAX);
     }
 }
 
@@ -87,18 +83,31 @@ fn way(report: &Report, out: &mut String) {
         let _ = writeln!(out, "  {label:<12} {}", visible(&text));
     };
     if let Some(source) = &report.source {
-        let folder = if source.directory.is_root() { String::new() } else { format!(" folder {}", source.directory) };
+        let folder = if source.directory.is_root() {
+            String::new()
+        } else {
+            format!(" folder {}", source.directory)
+        };
         line("repository", format!("{}{folder} ({})", source.repository, source.trust));
         line("tag", format!("{} = {}", source.tag, source.commit));
     }
     if let Some(plan) = &report.plan {
-        line("plan", format!("node {}, npm {}, {}", plan.node.version, plan.package_manager.version, install(&plan.install)));
+        line(
+            "plan",
+            format!(
+                "node {}, npm {}, {}",
+                plan.node.version,
+                plan.package_manager.version,
+                install(&plan.install)
+            ),
+        );
         for step in &plan.build {
             line("", step.argv.join(" "));
         }
     }
     if let Some(rebuild) = &report.rebuild {
-        let memory = rebuild.peak_memory_bytes.map(|b| format!(", {} MiB at most", b / (1024 * 1024)));
+        let memory =
+            rebuild.peak_memory_bytes.map(|b| format!(", {} MiB at most", b / (1024 * 1024)));
         line("rebuild", format!("{}{}", ending_word(&rebuild.ending), memory.unwrap_or_default()));
     }
     if let Some(comparison) = &report.comparison {
@@ -107,7 +116,11 @@ fn way(report: &Report, out: &mut String) {
             "comparison",
             format!(
                 "{} same, {} changed, {} added, {} missing, {} with another mode{}",
-                counts.same, counts.changed, counts.added, counts.missing, counts.mode_changed,
+                counts.same,
+                counts.changed,
+                counts.added,
+                counts.missing,
+                counts.mode_changed,
                 report.level.map(|level| format!(" ({})", word_of(&level))).unwrap_or_default(),
             ),
         );

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, path::PathBuf, process::Stdio, sync::Arc, time::Durat
 
 use anyhow::Context;
 use countersign_worker::{
-    settings::{Settings, default_work},
+    settings::{RebuildLimits, Settings, default_work},
     upstream::Secret,
 };
 use tokio::{
@@ -73,7 +73,8 @@ fn announce(app: &App) -> anyhow::Result<()> {
 async fn serve(listener: TcpListener, app: &App, stop: &CancellationToken) -> anyhow::Result<()> {
     let router = crate::app(app.clone()).into_make_service_with_connect_info::<SocketAddr>();
     let until = stop.clone();
-    let serving = axum::serve(listener, router).with_graceful_shutdown(async move { until.cancelled().await });
+    let serving = axum::serve(listener, router)
+        .with_graceful_shutdown(async move { until.cancelled().await });
     tokio::select! {
         served = serving => Ok(served?),
         // A client that never ends its request does not keep the service.
@@ -87,7 +88,7 @@ async fn start_workers(app: &App, stop: &CancellationToken) -> anyhow::Result<Ta
     if count == 0 {
         return Ok(tracker);
     }
-    let token = tokens::create_for_own_workers(app).await?;
+    let (token, _) = tokens::create_for_own_workers(app).await?;
     for number in 1..=count {
         let settings = settings(app, &token, number);
         tracker.spawn(keep_running(settings, stop.clone()));
@@ -104,12 +105,14 @@ fn settings(app: &App, token: &Secret, number: u32) -> Settings {
         upstream: app.config.upstream().clone(),
         cache: worker_cache(app, is_root),
         work: app.config.work.clone().unwrap_or_else(|| default_work(is_root)),
+        limits: RebuildLimits::default(),
     }
 }
 
 /// The cache of toolchains is the machine's, unless the configuration names another.
 fn worker_cache(app: &App, is_root: bool) -> PathBuf {
-    let machine = || countersign_worker::toolchain::default_folder(|name| std::env::var(name).ok(), is_root);
+    let machine =
+        || countersign_worker::toolchain::default_folder(|name| std::env::var(name).ok(), is_root);
     app.config.cache.clone().or_else(|| machine().ok()).unwrap_or_else(|| app.config.cache_folder())
 }
 
@@ -130,9 +133,15 @@ async fn keep_running(settings: Settings, stop: CancellationToken) {
         match run_worker(&settings, &stop).await {
             Ok(()) if stop.is_cancelled() => return,
             Ok(()) => tracing::warn!(worker = %settings.name, "worker ended; it is started again"),
-            Err(error) => tracing::warn!(worker = %settings.name, error = %format!("{error:#}"), "worker failed"),
+            Err(error) => {
+                tracing::warn!(worker = %settings.name, error = %format!("{error:#}"), "worker failed")
+            }
         }
-        pause = if started.elapsed() > RESTART_LONGEST { RESTART_FIRST } else { (pause * 2).min(RESTART_LONGEST) };
+        pause = if started.elapsed() > RESTART_LONGEST {
+            RESTART_FIRST
+        } else {
+            (pause * 2).min(RESTART_LONGEST)
+        };
         tokio::select! { () = stop.cancelled() => return, () = tokio::time::sleep(pause) => {} }
     }
 }
@@ -179,7 +188,9 @@ async fn start(settings: &Settings) -> anyhow::Result<Child> {
 
 async fn stop_on_signal(stop: CancellationToken) {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+    let (Ok(mut terminate), Ok(mut interrupt)) =
+        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
         return;
     };
     tokio::select! { _ = terminate.recv() => {} _ = interrupt.recv() => {} }

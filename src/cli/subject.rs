@@ -5,10 +5,12 @@
 use std::{io::Read, path::Path};
 
 use anyhow::{Context, bail};
+use bytes::Bytes;
 use countersign_core::{
     PackageName, Sha1, Sha512, Subject, Timestamp, Version, archive,
     finding::{Code, Finding},
     limits::TARBALL_BYTES_MAX,
+    protocol::Recorded,
 };
 use countersign_worker::upstream::{Upstream, UpstreamError};
 use serde_json::Value;
@@ -18,7 +20,7 @@ pub(crate) struct Fetched {
     /// What the check is about.
     pub(crate) subject: Subject,
     /// Its bytes.
-    pub(crate) tarball: Vec<u8>,
+    pub(crate) tarball: Bytes,
     /// npm's SHA-1 of them.
     pub(crate) shasum: Sha1,
     /// Their number.
@@ -29,15 +31,6 @@ pub(crate) struct Fetched {
     pub(crate) recorded: Recorded,
     /// When it was staged or published; now for a file.
     pub(crate) staged_at: Timestamp,
-}
-
-/// What the publishing client recorded about itself.
-#[derive(Clone, Default)]
-pub(crate) struct Recorded {
-    /// `_nodeVersion`.
-    pub(crate) node: Option<String>,
-    /// `_npmVersion`.
-    pub(crate) npm: Option<String>,
 }
 
 /// A subject, or the finding that says why we could not have it.
@@ -57,25 +50,38 @@ pub(crate) async fn fetch(text: &str, upstream: &Upstream) -> anyhow::Result<Fet
     }
     match text.rsplit_once('@').filter(|(name, _)| !name.is_empty()) {
         Some((name, version)) => from_registry(name.parse()?, version.parse()?, upstream).await,
-        None => bail!("`{text}` is neither name@version, nor a .tgz, nor a stage id; for example: countersign check left-pad@1.3.0"),
+        None => bail!(
+            "`{text}` is neither name@version, nor a .tgz, nor a stage id; for example: countersign check left-pad@1.3.0"
+        ),
     }
 }
 
-async fn from_registry(name: PackageName, version: Version, upstream: &Upstream) -> anyhow::Result<FetchedOrFinding> {
+async fn from_registry(
+    name: PackageName,
+    version: Version,
+    upstream: &Upstream,
+) -> anyhow::Result<FetchedOrFinding> {
     let packument = match upstream.packument(&name).await {
         Ok(packument) => packument,
         Err(error) => return not_had(error),
     };
-    let (Some(manifest), Some(dist)) = (packument.manifest(&version), packument.dist(&version)) else {
-        bail!("the registry has no version {version} of `{name}`; see them with: npm view {name} versions");
+    let (Some(manifest), Some(dist)) = (packument.manifest(&version), packument.dist(&version))
+    else {
+        bail!(
+            "the registry has no version {version} of `{name}`; see them with: npm view {name} versions"
+        );
     };
-    let tarball = match upstream.tarball(&name, &version, &dist, TARBALL_BYTES_MAX, &mut |_, _| {}).await {
-        Ok(tarball) => tarball,
-        Err(error) => return not_had(error),
-    };
+    let tarball =
+        match upstream.tarball(&name, &version, &dist, TARBALL_BYTES_MAX, &mut |_, _| {}).await {
+            Ok(tarball) => tarball,
+            Err(error) => return not_had(error),
+        };
     let mut bytes = Vec::new();
-    (&tarball.file).take(TARBALL_BYTES_MAX + 1).read_to_end(&mut bytes).context("the cached tarball cannot be read")?;
-    let staged_at = packument.published(&version).unwrap_or_else(now);
+    (&tarball.file)
+        .take(TARBALL_BYTES_MAX + 1)
+        .read_to_end(&mut bytes)
+        .context("the cached tarball cannot be read")?;
+    let staged_at = packument.time(version.as_str()).unwrap_or_else(now);
     let registry = upstream.registries().of(&name).name().to_owned();
     Ok(Ok(fetched(&registry, name, version, bytes, &manifest, staged_at)))
 }
@@ -84,16 +90,22 @@ async fn from_registry(name: PackageName, version: Version, upstream: &Upstream)
 fn not_had(error: UpstreamError) -> anyhow::Result<FetchedOrFinding> {
     match error {
         UpstreamError::NotFound { .. } => Err(error.into()),
-        other => Ok(Err(Finding::new(Code::RegistryUnavailable, format!("{:#}", anyhow::Error::from(other))))),
+        other => Ok(Err(Finding::new(
+            Code::RegistryUnavailable,
+            format!("{:#}", anyhow::Error::from(other)),
+        ))),
     }
 }
 
 /// A file's name and version are those of its package.json; a file that has none is still a subject, which the strict
 /// reader then refuses with its own code.
 fn from_file(path: &Path, upstream: &Upstream) -> anyhow::Result<Fetched> {
-    let file = std::fs::File::open(path).with_context(|| format!("`{}` cannot be opened", path.display()))?;
+    let file = std::fs::File::open(path)
+        .with_context(|| format!("`{}` cannot be opened", path.display()))?;
     let mut bytes = Vec::new();
-    file.take(TARBALL_BYTES_MAX + 1).read_to_end(&mut bytes).with_context(|| format!("`{}` cannot be read", path.display()))?;
+    file.take(TARBALL_BYTES_MAX + 1)
+        .read_to_end(&mut bytes)
+        .with_context(|| format!("`{}` cannot be read", path.display()))?;
     let inside = archive::read(&bytes).ok().and_then(|archive| {
         let package = archive.package_json();
         Some((package.name()?.parse().ok()?, package.version()?.parse().ok()?))
@@ -114,8 +126,13 @@ async fn from_stage(id: &str, upstream: &Upstream) -> anyhow::Result<FetchedOrFi
         Ok(staged) => staged,
         Err(error) => return not_had(error),
     };
-    let text = |key: &str| staged.item[key].as_str().with_context(|| format!("the registry's answer about stage {id} has no `{key}`"));
-    let (name, version): (PackageName, Version) = (text("packageName")?.parse()?, text("version")?.parse()?);
+    let text = |key: &str| {
+        staged.item[key]
+            .as_str()
+            .with_context(|| format!("the registry's answer about stage {id} has no `{key}`"))
+    };
+    let (name, version): (PackageName, Version) =
+        (text("packageName")?.parse()?, text("version")?.parse()?);
     let staged_at = text("createdAt")?.parse().unwrap_or_else(|_| now());
     let registry = upstream.registries().default.name().to_owned();
     let mut fetched = fetched(&registry, name, version, staged.tarball, &staged.item, staged_at);
@@ -123,7 +140,14 @@ async fn from_stage(id: &str, upstream: &Upstream) -> anyhow::Result<FetchedOrFi
     Ok(Ok(fetched))
 }
 
-fn fetched(registry: &str, name: PackageName, version: Version, tarball: Vec<u8>, manifest: &Value, staged_at: Timestamp) -> Fetched {
+fn fetched(
+    registry: &str,
+    name: PackageName,
+    version: Version,
+    tarball: Vec<u8>,
+    manifest: &Value,
+    staged_at: Timestamp,
+) -> Fetched {
     let text = |key: &str| manifest[key].as_str().map(str::to_owned);
     Fetched {
         subject: Subject {
@@ -139,12 +163,13 @@ fn fetched(registry: &str, name: PackageName, version: Version, tarball: Vec<u8>
         bytes: tarball.len() as u64,
         git_head: text("gitHead"),
         recorded: Recorded { node: text("_nodeVersion"), npm: text("_npmVersion") },
-        tarball,
+        tarball: Bytes::from(tarball),
         staged_at,
     }
 }
 
 fn now() -> Timestamp {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    let since =
+        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }

@@ -49,7 +49,9 @@ enum Command {
 
 /// `30d` or `12h` in seconds.
 fn seconds(text: &str) -> Result<i64, String> {
-    let wrong = || format!("`{text}` is no time of at most {EXPIRES_DAYS_MAX} days; write it as 30d or 12h");
+    let wrong = || {
+        format!("`{text}` is no time of at most {EXPIRES_DAYS_MAX} days; write it as 30d or 12h")
+    };
     let (number, unit) = match (text.strip_suffix('d'), text.strip_suffix('h')) {
         (Some(number), _) => (number, 24 * 3600),
         (None, Some(number)) => (number, 3600),

@@ -23,7 +23,11 @@ pub(crate) struct ToolchainArgs {
 
 /// Prints the tool's folder.
 pub(crate) async fn run(args: &ToolchainArgs) -> anyhow::Result<u8> {
-    let (name, default) = if args.tool == "node" { (ToolName::Node, DEFAULT_NODE) } else { (ToolName::Npm, DEFAULT_NPM) };
+    let (name, default) = if args.tool == "node" {
+        (ToolName::Node, DEFAULT_NODE)
+    } else {
+        (ToolName::Npm, DEFAULT_NPM)
+    };
     let version = args.version.as_deref().unwrap_or(default).parse()?;
     let is_root = rustix::process::geteuid().is_root();
     let cache = Cache::open(&default_folder(|name| std::env::var(name).ok(), is_root)?, is_root)?;

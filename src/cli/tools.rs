@@ -3,13 +3,13 @@
 
 use countersign_worker::{
     job::Tools,
-    settings::{Settings, default_work},
+    settings::{RebuildLimits, Settings, default_work},
     toolchain::default_folder,
     upstream::{Secret, UpstreamConfig},
 };
 
 /// Opens them; nothing is started or downloaded.
-pub(crate) async fn open() -> anyhow::Result<Tools> {
+pub(crate) fn open() -> anyhow::Result<Tools> {
     let is_root = rustix::process::geteuid().is_root();
     let settings = Settings {
         service: String::new(),
@@ -18,6 +18,7 @@ pub(crate) async fn open() -> anyhow::Result<Tools> {
         upstream: UpstreamConfig::from_environment()?,
         cache: default_folder(|name| std::env::var(name).ok(), is_root)?,
         work: default_work(is_root),
+        limits: RebuildLimits::default(),
     };
-    Tools::open(&settings).await
+    Tools::open(&settings)
 }

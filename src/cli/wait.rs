@@ -11,10 +11,7 @@ use countersign_core::{Sha512, report::Report};
 use reqwest::{Client, StatusCode};
 use serde_json::Value;
 
-use super::{
-    exit,
-    render::{self, Colour},
-};
+use super::{exit, render, terminal::Colour};
 
 /// How long one request is held by the service.
 const HOLD_SECONDS: u64 = 50;
@@ -55,7 +52,8 @@ pub(crate) async fn run(args: &WaitArgs) -> anyhow::Result<u8> {
         match waiter.get(&format!("/v1/verifications/{id}?wait={hold}")).await {
             Ok(body) => {
                 unanswered = 0;
-                let report: Report = serde_json::from_value(body).context("the service's answer is no report")?;
+                let report: Report =
+                    serde_json::from_value(body).context("the service's answer is no report")?;
                 if report.state.is_final() {
                     return waiter.finish(&report);
                 }
@@ -110,7 +108,8 @@ impl<'a> Waiter<'a> {
         if uuid::Uuid::try_parse(subject).is_ok() {
             return Ok(subject.clone());
         }
-        let Some((name, version)) = subject.rsplit_once('@').filter(|(name, _)| !name.is_empty()) else {
+        let Some((name, version)) = subject.rsplit_once('@').filter(|(name, _)| !name.is_empty())
+        else {
             bail!("`{subject}` is neither an id nor name@version");
         };
         let path = format!("/v1/packages/{}/versions/{version}", name.replace('/', "%2f"));
@@ -123,18 +122,27 @@ impl<'a> Waiter<'a> {
             .as_array()
             .into_iter()
             .flatten()
-            .filter(|one| wanted.as_deref().is_none_or(|digest| one["artifact"]["sha512"] == digest))
+            .filter(|one| {
+                wanted.as_deref().is_none_or(|digest| one["artifact"]["sha512"] == digest)
+            })
             .collect();
         match found.as_slice() {
             [] => bail!("the service knows no verification of `{subject}`"),
             [one] => Ok(one["id"].as_str().context("a verification has an id")?.to_owned()),
-            several => bail!("{} verifications of `{subject}` are live: name one with --sha512 or its id", several.len()),
+            several => bail!(
+                "{} verifications of `{subject}` are live: name one with --sha512 or its id",
+                several.len()
+            ),
         }
     }
 
     async fn get(&self, path: &str) -> Result<Value, Trouble> {
         let url = format!("{}{path}", self.server);
-        let request = self.client.get(&url).bearer_auth(&self.args.token).timeout(Duration::from_secs(HOLD_SECONDS + 20));
+        let request = self
+            .client
+            .get(&url)
+            .bearer_auth(&self.args.token)
+            .timeout(Duration::from_secs(HOLD_SECONDS + 20));
         let answer = request.send().await.map_err(|error| Trouble::Unanswered(error.into()))?;
         let status = answer.status();
         let body: Result<Value, _> = answer.json().await;
@@ -160,7 +168,10 @@ impl<'a> Waiter<'a> {
         Ok(exit::of_verdict(report.verdict))
     }
 
-    #[expect(clippy::print_stderr, reason = "progress goes to standard error, the report to standard output")]
+    #[expect(
+        clippy::print_stderr,
+        reason = "progress goes to standard error, the report to standard output"
+    )]
     fn tell(&self, text: &str) {
         if !self.args.json {
             eprintln!("  {}", render::visible(text));

@@ -76,6 +76,26 @@ pub struct Job {
     pub policy: Policy,
     /// When the artifact was staged.
     pub staged_at: Timestamp,
+    /// What made it, as far as that was recorded.
+    pub recorded: Recorded,
+}
+
+/// What a publishing client wrote about itself: claims that choose among tools and prove nothing.
+#[derive(Clone, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
+pub struct Recorded {
+    /// `_nodeVersion`.
+    pub node: Option<String>,
+    /// `_npmVersion`.
+    pub npm: Option<String>,
+}
+
+impl Recorded {
+    /// From a version's manifest.
+    pub fn of_manifest(manifest: &serde_json::Map<String, serde_json::Value>) -> Self {
+        let text =
+            |key: &str| manifest.get(key).and_then(serde_json::Value::as_str).map(str::to_owned);
+        Self { node: text("_nodeVersion"), npm: text("_npmVersion") }
+    }
 }
 
 /// A job given to one worker for a time.

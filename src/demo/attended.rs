@@ -17,9 +17,14 @@ pub(super) async fn run(folder: &Path, tools: &Path) -> anyhow::Result<()> {
     let url = &stage.service.url;
     stage.narrator.say(&format!("tampered: {url}/stages/{tampered}"));
     stage.narrator.say(&format!("honest:   {url}/stages/{honest}"));
-    stage.narrator.say(&format!("sign in as {} with the password {}", maintainer::NAME, stage.maintainer.password));
+    stage.narrator.say(&format!(
+        "sign in as {} with the password {}",
+        maintainer::NAME,
+        stage.maintainer.password
+    ));
     stage.narrator.say("press Enter for a one-time code, Ctrl-C to end");
-    let mut lines = tokio::io::AsyncBufReadExt::lines(tokio::io::BufReader::new(tokio::io::stdin()));
+    let mut lines =
+        tokio::io::AsyncBufReadExt::lines(tokio::io::BufReader::new(tokio::io::stdin()));
     loop {
         tokio::select! {
             interrupted = tokio::signal::ctrl_c() => { interrupted?; break }

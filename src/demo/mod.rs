@@ -41,7 +41,9 @@ pub(crate) async fn run(args: &DemoArgs) -> anyhow::Result<u8> {
     let tools = match prepare(folder.path()).await {
         Ok(tools) => tools,
         Err(error) => {
-            eprintln!("countersign: the demo is not possible here: {error:#}\n  hint: countersign doctor");
+            eprintln!(
+                "countersign: the demo is not possible here: {error:#}\n  hint: countersign doctor"
+            );
             return Ok(NOT_POSSIBLE_HERE);
         }
     };

@@ -78,11 +78,26 @@ impl Call {
         }
         command
     }
+
+    /// The same in a terminal of its own.
+    pub(super) fn command_in_terminal(&self) -> std::process::Command {
+        let mut command = std::process::Command::new("/usr/bin/script");
+        command.args(["--quiet", "--return", "--flush", "--command", &self.line(), "/dev/null"]);
+        command.current_dir(&self.folder);
+        if !self.environment.is_empty() {
+            command.env_clear().envs(self.environment.iter().cloned());
+        }
+        command
+    }
 }
 
 fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@,%+".contains(c);
-    if !word.is_empty() && word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) }
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
+    }
 }
 
 /// Tells the demo's steps on standard output.
@@ -123,7 +138,11 @@ impl Narrator {
     pub(super) async fn run(&self, call: &Call) -> anyhow::Result<Answer> {
         println!("   $ {}", self.masked(&call.line()));
         let mut command = Command::from(call.command());
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true);
         let mut child =
             command.spawn().with_context(|| format!("`{}` cannot be started", call.line()))?;
         if let Some(mut stdin) = child.stdin.take() {

@@ -2,15 +2,14 @@
 //! has a home folder of their own, and node and npm come from Countersign's toolchain cache, never from the machine.
 
 use std::{
-    fs::File,
     io::{Read, Write},
     path::{Path, PathBuf},
     process::Stdio,
+    sync::mpsc::{RecvTimeoutError, Sender},
     time::Duration,
 };
 
 use anyhow::{Context, bail};
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
 use super::narrator::{Answer, Call};
 
@@ -37,12 +36,14 @@ impl Npm {
 
     /// Writes the `.npmrc`, with a token where there is one.
     pub(super) fn configure(&self, token: Option<&str>) -> anyhow::Result<()> {
-        let mut text = format!("registry={}\nupdate-notifier=false\naudit=false\nfund=false\n", self.registry);
+        let mut text =
+            format!("registry={}\nupdate-notifier=false\naudit=false\nfund=false\n", self.registry);
         if let Some(token) = token {
             let host = self.registry.trim_start_matches("http:");
             text.push_str(&format!("{host}:_authToken={token}\n"));
         }
-        std::fs::write(self.home.join(".npmrc"), text).context("the demo's .npmrc cannot be written")
+        std::fs::write(self.home.join(".npmrc"), text)
+            .context("the demo's .npmrc cannot be written")
     }
 
     /// `npm` with these arguments in that folder.
@@ -54,7 +55,9 @@ impl Npm {
             ("LANG".to_owned(), "C.UTF-8".to_owned()),
             ("NO_COLOR".to_owned(), "1".to_owned()),
         ];
-        Call::new(&self.tools.join("npm"), folder).args(arguments.iter().copied()).only_env(environment)
+        Call::new(&self.tools.join("npm"), folder)
+            .args(arguments.iter().copied())
+            .only_env(environment)
     }
 
     /// The folder that holds `node` and `npm`.
@@ -84,29 +87,30 @@ pub(super) fn lay_tools(folder: &Path, node: &Path, npm: &Path) -> anyhow::Resul
 }
 
 /// What is typed when the terminal shows a prompt: each answer once, in any order.
-pub(super) type Answers<'a> = Vec<(&'a str, Box<dyn FnOnce() -> anyhow::Result<String> + Send + 'a>)>;
+pub(super) type Answers<'a> =
+    Vec<(&'a str, Box<dyn FnOnce() -> anyhow::Result<String> + Send + 'a>)>;
 
-/// Runs a command in a terminal and types the answers to its prompts.
+/// Runs a command in a terminal, which the program `script` of util-linux opens, and types the answers to its prompts.
 pub(super) fn in_terminal(call: &Call, mut answers: Answers<'_>) -> anyhow::Result<Answer> {
-    let (mut terminal, slave) = open_terminal().context("no pseudo-terminal")?;
-    let mut child = call
-        .command()
-        .stdin(Stdio::from(slave.try_clone()?))
-        .stdout(Stdio::from(slave.try_clone()?))
-        .stderr(Stdio::from(slave))
+    let mut command = call.command_in_terminal();
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
         .spawn()
-        .with_context(|| format!("`{}` cannot be started", call.line()))?;
+        .context("the program script (package bsdutils) cannot be started")?;
+    let mut keyboard = child.stdin.take().context("its input was piped")?;
+    let mut screen = child.stdout.take().context("its output was piped")?;
     let (sender, shown) = std::sync::mpsc::channel();
-    let mut reader = terminal.try_clone()?;
-    std::thread::spawn(move || read_terminal(&mut reader, &sender));
+    std::thread::spawn(move || read_screen(&mut screen, &sender));
     let mut all = String::new();
     let mut answered_to = 0;
     loop {
         match shown.recv_timeout(TERMINAL_PATIENCE) {
             Ok(text) => all.push_str(&text),
             // The terminal is closed: every process in it has ended.
-            Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => break,
-            Err(std::sync::mpsc::RecvTimeoutError::Timeout) => {
+            Err(RecvTimeoutError::Disconnected) => break,
+            Err(RecvTimeoutError::Timeout) => {
                 let _ = child.kill();
                 bail!("`{}` asked something that the demo does not know: {all}", call.line());
             }
@@ -115,27 +119,16 @@ pub(super) fn in_terminal(call: &Call, mut answers: Answers<'_>) -> anyhow::Resu
         if let Some(index) = answers.iter().position(|(prompt, _)| asked.contains(prompt)) {
             let (_, answer) = answers.remove(index);
             answered_to = all.len();
-            terminal.write_all(format!("{}\r", answer()?).as_bytes())?;
+            keyboard.write_all(format!("{}\r", answer()?).as_bytes())?;
         }
     }
     let status = child.wait()?;
     Ok(Answer { code: status.code().unwrap_or(128), stdout: String::new(), all: plain(&all) })
 }
 
-/// Both ends of a new pseudo-terminal.
-fn open_terminal() -> anyhow::Result<(File, File)> {
-    let controller = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)?;
-    grantpt(&controller)?;
-    unlockpt(&controller)?;
-    let name = ptsname(&controller, Vec::new())?;
-    let slave = File::options().read(true).write(true).open(Path::new(name.to_str()?))?;
-    Ok((File::from(controller), slave))
-}
-
-fn read_terminal(reader: &mut File, sender: &std::sync::mpsc::Sender<String>) {
+fn read_screen(screen: &mut impl Read, sender: &Sender<String>) {
     let mut buffer = [0; 4096];
-    // A terminal whose last process is gone answers EIO.
-    while let Ok(count @ 1..) = reader.read(&mut buffer) {
+    while let Ok(count @ 1..) = screen.read(&mut buffer) {
         if sender.send(String::from_utf8_lossy(&buffer[..count]).into_owned()).is_err() {
             return;
         }

@@ -45,7 +45,8 @@ impl Drop for SampleRepository {
 impl SampleRepository {
     /// Writes the repository below `folder` and serves it on a free port of 127.0.0.1.
     pub(super) async fn create(folder: &Path) -> anyhow::Result<Self> {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.context("no free port on 127.0.0.1")?;
+        let listener =
+            TcpListener::bind(("127.0.0.1", 0)).await.context("no free port on 127.0.0.1")?;
         let address = listener.local_addr()?;
         let url = url_of(address);
         let work = folder.join("pad");
@@ -92,7 +93,12 @@ pub(super) async fn git(folder: &Path, arguments: &[&str]) -> anyhow::Result<()>
         .await
         .context("the program git cannot be started: install it, then try again")?;
     let said = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "git {} ended with {}: {said}", arguments.join(" "), output.status);
+    ensure!(
+        output.status.success(),
+        "git {} ended with {}: {said}",
+        arguments.join(" "),
+        output.status
+    );
     Ok(())
 }
 

@@ -3,7 +3,6 @@
 
 use std::{
     path::{Path, PathBuf},
-    process::ExitCode,
     time::Instant,
 };
 
@@ -80,7 +79,8 @@ impl Stage {
         self.narrator.step("The maintainer confirms where the package's source is, with a code");
         let code = self.maintainer.code()?;
         let repo = self.repository.url.clone();
-        let arguments = ["package", "enrol", NAME, "--by", maintainer::NAME, "--repo", &repo, "--code-stdin"];
+        let arguments =
+            ["package", "enrol", NAME, "--by", maintainer::NAME, "--repo", &repo, "--code-stdin"];
         let answer = self.narrator.run(&self.service.operator(&arguments).input(code)).await?;
         self.maintainer.spent()?;
         self.narrator.expect(answer.code == 0, "the package is enrolled")
@@ -100,7 +100,8 @@ impl Stage {
             all: format!("{stdout}{}", String::from_utf8_lossy(&output.stderr)),
             stdout,
         });
-        self.narrator.expect(output.status.success() && !self.ci_token.is_empty(), "a token was printed")?;
+        self.narrator
+            .expect(output.status.success() && !self.ci_token.is_empty(), "a token was printed")?;
         self.ci.configure(Some(&self.ci_token))
     }
 
@@ -122,7 +123,9 @@ impl Stage {
 
     /// Somebody with CI's token changes one built file and stages that.
     pub(super) async fn tampered_release(&mut self) -> anyhow::Result<String> {
-        self.narrator.step("Somebody with CI's token stages the same tag with one line added to a built file");
+        self.narrator.step(
+            "Somebody with CI's token stages the same tag with one line added to a built file",
+        );
         let built = self.checkout.join("dist/index.js");
         let honest = std::fs::read_to_string(&built)?;
         std::fs::write(&built, format!("{honest}require(\"node:https\");\n"))?;
@@ -133,7 +136,8 @@ impl Stage {
         let named = report["findings"].as_array().is_some_and(|findings| {
             findings.iter().any(|f| f["code"] == "file-changed" && f["path"] == "dist/index.js")
         });
-        self.narrator.expect(answer.code == 1 && report["verdict"] == "fail", "the verdict is fail")?;
+        self.narrator
+            .expect(answer.code == 1 && report["verdict"] == "fail", "the verdict is fail")?;
         self.narrator.expect(named, "it names dist/index.js")?;
         self.show_difference(&id).await?;
         Ok(id)
@@ -144,8 +148,14 @@ impl Stage {
         let staged = self.folder.join("staged.tgz");
         let rebuilt = self.folder.join("rebuilt.tgz");
         std::fs::write(&staged, self.get_bytes(&format!("/-/stage/{id}/tarball")).await?)?;
-        std::fs::write(&rebuilt, self.get_bytes(&format!("/v1/verifications/{id}/rebuilt.tgz")).await?)?;
-        let answer = self.narrator.run(&self.service.command(&["compare", "staged.tgz", "rebuilt.tgz"])).await?;
+        std::fs::write(
+            &rebuilt,
+            self.get_bytes(&format!("/v1/verifications/{id}/rebuilt.tgz")).await?,
+        )?;
+        let answer = self
+            .narrator
+            .run(&self.service.command(&["compare", "staged.tgz", "rebuilt.tgz"]))
+            .await?;
         let shown = answer.all.contains("+require(\"node:https\");");
         self.narrator.expect(answer.code == 1 && shown, "the difference is the line that was added")
     }
@@ -177,16 +187,23 @@ impl Stage {
     }
 
     async fn fresh_code(&self) -> anyhow::Result<String> {
-        let tell = |wait| self.narrator.say(&format!("(the last code was used; the next is there in {wait} s)"));
+        let tell = |wait| {
+            self.narrator.say(&format!("(the last code was used; the next is there in {wait} s)"))
+        };
         self.maintainer.fresh_code(tell).await
     }
 
     /// A right code does not open a gate that the verdict closed, and is not spent by trying.
     pub(super) async fn refuse_the_tampered(&mut self, id: &str) -> anyhow::Result<()> {
-        self.narrator.step("The maintainer approves the tampered release with a right code, and is refused");
+        self.narrator
+            .step("The maintainer approves the tampered release with a right code, and is refused");
         let code = self.fresh_code().await?;
-        let answer = self.maintainers_npm(&["stage", "approve", id, &format!("--otp={code}")]).await?;
-        self.narrator.expect(answer.code == 1 && answer.all.contains("E403"), "npm ends with E403 and says why")?;
+        let answer =
+            self.maintainers_npm(&["stage", "approve", id, &format!("--otp={code}")]).await?;
+        self.narrator.expect(
+            answer.code == 1 && answer.all.contains("E403"),
+            "npm ends with E403 and says why",
+        )?;
         self.narrator.expect(!self.is_live().await?, "the version is not live")?;
         self.reject(id).await
     }
@@ -194,7 +211,8 @@ impl Stage {
     /// The maintainer rejects a stage, which frees its version.
     pub(super) async fn reject(&mut self, id: &str) -> anyhow::Result<()> {
         let code = self.fresh_code().await?;
-        let answer = self.maintainers_npm(&["stage", "reject", id, &format!("--otp={code}")]).await?;
+        let answer =
+            self.maintainers_npm(&["stage", "reject", id, &format!("--otp={code}")]).await?;
         self.maintainer.spent()?;
         self.narrator.expect(answer.code == 0, "the maintainer rejects that stage")
     }
@@ -208,7 +226,10 @@ impl Stage {
         self.narrator.step("Somebody stages a tarball that names another repository");
         let manifest = self.checkout.join("package.json");
         let honest = std::fs::read_to_string(&manifest)?;
-        std::fs::write(&manifest, honest.replace(&self.repository.url, "https://github.com/somebody/else"))?;
+        std::fs::write(
+            &manifest,
+            honest.replace(&self.repository.url, "https://github.com/somebody/else"),
+        )?;
         let id = self.stage(&["stage", "publish", "--ignore-scripts", "--json"]).await?;
         std::fs::write(&manifest, honest)?;
         let answer = self.wait(&id).await?;
@@ -229,25 +250,35 @@ impl Stage {
         let answer = self.wait(&id).await?;
         let seconds = started.elapsed().as_secs_f64();
         let report = self.report(&id).await?;
-        self.narrator.expect(answer.code == 0 && report["verdict"] == "pass", "the verdict is pass")?;
+        self.narrator
+            .expect(answer.code == 0 && report["verdict"] == "pass", "the verdict is pass")?;
         self.narrator.say(&format!("the verdict took {seconds:.1} s from staging"));
         let sha512 = report["artifact"]["sha512"].as_str().unwrap_or_default().to_owned();
         let by_digest = self.get(&format!("/v1/verdicts/{sha512}")).await?;
-        self.narrator.expect(by_digest["current"]["verdict"] == "pass", "asked by SHA-512: pass")?;
+        self.narrator
+            .expect(by_digest["current"]["verdict"] == "pass", "asked by SHA-512: pass")?;
         Ok(id)
     }
 
     /// Neither a token nor a session without a code approves.
-    pub(super) async fn refuse_without_a_maintainer_or_code(&mut self, id: &str) -> anyhow::Result<()> {
+    pub(super) async fn refuse_without_a_maintainer_or_code(
+        &mut self,
+        id: &str,
+    ) -> anyhow::Result<()> {
         self.narrator.step("Approving with CI's token is refused");
         let answer = self.npm(&["stage", "approve", id, "--otp=123456"]).await?;
-        self.narrator.expect(answer.code == 1 && answer.all.contains("E403"), "npm ends with E403")?;
+        self.narrator
+            .expect(answer.code == 1 && answer.all.contains("E403"), "npm ends with E403")?;
         self.narrator.step("Approving with the maintainer's session but no code is refused");
         let answer = self.maintainers_npm(&["stage", "approve", id]).await?;
-        self.narrator.expect(answer.code == 1 && answer.all.contains("EOTP"), "npm asks for a one-time password")?;
+        self.narrator.expect(
+            answer.code == 1 && answer.all.contains("EOTP"),
+            "npm asks for a one-time password",
+        )?;
         self.narrator.step("Approving with the maintainer's session and a wrong code is refused");
         let wrong = if self.maintainer.code()? == "000000" { "000001" } else { "000000" };
-        let answer = self.maintainers_npm(&["stage", "approve", id, &format!("--otp={wrong}")]).await?;
+        let answer =
+            self.maintainers_npm(&["stage", "approve", id, &format!("--otp={wrong}")]).await?;
         self.narrator.expect(answer.code == 1, "npm ends with an error")?;
         self.narrator.expect(!self.is_live().await?, "the version is not live")
     }
@@ -256,7 +287,8 @@ impl Stage {
     pub(super) async fn approve(&mut self, id: &str) -> anyhow::Result<()> {
         self.narrator.step("The maintainer approves with a code");
         let code = self.fresh_code().await?;
-        let answer = self.maintainers_npm(&["stage", "approve", id, &format!("--otp={code}")]).await?;
+        let answer =
+            self.maintainers_npm(&["stage", "approve", id, &format!("--otp={code}")]).await?;
         self.maintainer.spent()?;
         self.narrator.expect(answer.code == 0, "npm says approved and published")?;
         self.narrator.expect(self.is_live().await?, "the version is live")
@@ -288,7 +320,8 @@ impl Stage {
     async fn stage(&self, arguments: &[&str]) -> anyhow::Result<String> {
         let answer = self.npm(arguments).await?;
         self.narrator.expect(answer.code == 0, "npm stages it")?;
-        let said: Value = serde_json::from_str(&answer.stdout).context("npm stage publish --json prints JSON")?;
+        let said: Value =
+            serde_json::from_str(&answer.stdout).context("npm stage publish --json prints JSON")?;
         let id = find_stage_id(&said).context("npm stage publish --json says the stage's id")?;
         Ok(id.to_owned())
     }
@@ -296,7 +329,8 @@ impl Stage {
     /// `countersign wait`, as CI calls it.
     async fn wait(&self, id: &str) -> anyhow::Result<Answer> {
         let url = self.service.url.clone();
-        let arguments = ["wait", id, "--server", &url, "--token", &self.ci_token, "--timeout", "600"];
+        let arguments =
+            ["wait", id, "--server", &url, "--token", &self.ci_token, "--timeout", "600"];
         self.narrator.run(&self.service.command(&arguments)).await
     }
 
@@ -314,7 +348,11 @@ impl Stage {
         let answer = reqwest::Client::new().get(&url).bearer_auth(&self.ci_token).send().await?;
         let status = answer.status();
         let bytes = answer.bytes().await?.to_vec();
-        anyhow::ensure!(status.is_success(), "GET {path} answered {status}: {}", String::from_utf8_lossy(&bytes));
+        anyhow::ensure!(
+            status.is_success(),
+            "GET {path} answered {status}: {}",
+            String::from_utf8_lossy(&bytes)
+        );
         Ok(bytes)
     }
 
@@ -334,7 +372,9 @@ async fn add_maintainer(narrator: &mut Narrator, service: &Service) -> anyhow::R
     let mut random = [0; 12];
     getrandom::fill(&mut random).map_err(|error| anyhow::anyhow!("no random bytes: {error}"))?;
     let password = hex::encode(random);
-    let call = service.operator(&["maintainer", "add", maintainer::NAME, "--password-stdin"]).input(&password);
+    let call = service
+        .operator(&["maintainer", "add", maintainer::NAME, "--password-stdin"])
+        .input(&password);
     let answer = narrator.run(&call).await?;
     narrator.expect(answer.code == 0, "the maintainer is there")?;
     Maintainer::from_output(password, &answer.stdout)
@@ -342,5 +382,7 @@ async fn add_maintainer(narrator: &mut Narrator, service: &Service) -> anyhow::R
 
 /// The id stands as `stageId`, under the package's name or beside it.
 fn find_stage_id(said: &Value) -> Option<&str> {
-    said["stageId"].as_str().or_else(|| said.as_object()?.values().find_map(|value| value["stageId"].as_str()))
+    said["stageId"]
+        .as_str()
+        .or_else(|| said.as_object()?.values().find_map(|value| value["stageId"].as_str()))
 }

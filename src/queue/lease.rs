@@ -4,11 +4,11 @@ use bytes::Bytes;
 use countersign_core::{
     Sha256, Sha512, Timestamp,
     limits::LEASE_SECONDS,
-    protocol::{Heartbeat, HeartbeatAnswer, Job, Lease, LeaseId},
+    protocol::{Heartbeat, HeartbeatAnswer, Job, Lease, LeaseId, Recorded},
     rebuild::Phase,
     report::State,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{QueueError, about, conclude::not_enrolled, source_request, sweep::sweep_in};
@@ -82,6 +82,12 @@ async fn give(
         let data = json!({ "attempt": attempt, "worker": worker, "state": due.state });
         events::append(writer, &about(&due, EventKind::Leased, worker, now, data)).await?;
         let source = source_request(writer, &due, &enrolment).await?;
+        let manifest = verifications::manifest(writer, due.id).await?;
+        let recorded = manifest
+            .as_ref()
+            .and_then(Value::as_object)
+            .map(Recorded::of_manifest)
+            .unwrap_or_default();
         let job = Job {
             verification: due.id,
             attempt,
@@ -89,6 +95,7 @@ async fn give(
             source,
             policy: enrolment.policy,
             staged_at: due.staged_at,
+            recorded,
         };
         let id = LeaseId(secret.expose().to_owned());
         return Ok(Some(Lease { id, seconds: LEASE_SECONDS, job }));

@@ -153,9 +153,7 @@ fn file(path: &str, status: Status) -> FileComparison {
     let rebuilt = match status {
         Status::Added => None,
         Status::Changed => Some(record("rebuilt")),
-        Status::ModeChanged => {
-            staged.map(|record| FileRecord { executable: true, ..record })
-        }
+        Status::ModeChanged => staged.map(|record| FileRecord { executable: true, ..record }),
         Status::Same | Status::Missing => Some(record(path)),
     };
     FileComparison { path: path.to_owned(), status, staged, rebuilt }

@@ -4,9 +4,13 @@
 pub mod checkout;
 pub mod fetch;
 pub mod http;
+pub mod job;
 pub mod mirror;
 pub mod progress;
+mod rebuild;
 pub mod sandbox;
+pub mod service;
+pub mod settings;
 pub mod toolchain;
 pub mod upstream;
 

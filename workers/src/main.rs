@@ -1,14 +1,30 @@
-//! The thin binary of a worker: it hands its arguments on and decides nothing.
+//! `countersign-worker`: the thin binary. It reads its settings, then leases and runs until it is told to stop.
 
 use std::process::ExitCode;
 
-use countersign_worker::sandbox;
+use clap::Parser;
+use countersign_worker::{sandbox, service, settings::WorkerArgs};
+
+/// A worker for a Countersign service elsewhere
+#[derive(Parser)]
+#[command(version)]
+struct Cli {
+    #[command(flatten)]
+    worker: WorkerArgs,
+}
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args_os().skip(1);
-    // Before anything else: at the sandbox's door this process may have no second thread and open nothing.
-    if arguments.next().is_some_and(|word| word == "sandbox-init") {
+    if arguments.next().is_some_and(|first| first == "sandbox-init") {
         return sandbox::init_main(arguments);
     }
-    ExitCode::from(2)
+    let cli = Cli::parse();
+    service::start_logging();
+    match service::block_on(&cli.worker) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
 }

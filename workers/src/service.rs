@@ -12,7 +12,7 @@ use std::{
 use anyhow::{Context, bail};
 use bytes::Bytes;
 use countersign_core::{
-    limits::{self, HEARTBEAT_SECONDS},
+    limits::HEARTBEAT_SECONDS,
     protocol::{Heartbeat, HeartbeatAnswer, Lease, LeaseRequest, WorkerReport, paths},
     rebuild::Phase,
 };
@@ -39,7 +39,7 @@ const TRANSFER_TIMEOUT: Duration = Duration::from_secs(300);
 /// # Errors
 /// When this machine lacks what every job needs: a wall of the sandbox, a folder, the registries' configuration.
 pub async fn run(settings: &Settings, stop: &CancellationToken) -> anyhow::Result<()> {
-    let tools = Arc::new(Tools::open(settings).await?);
+    let tools = Arc::new(Tools::open(settings)?);
     let service = Service::new(settings)?;
     tracing::info!(worker = %settings.name, service = %settings.service, "worker is ready");
     while !stop.is_cancelled() {
@@ -76,7 +76,12 @@ impl Service {
         })
     }
 
-    fn request(&self, method: reqwest::Method, path: &str, lease: Option<&Lease>) -> RequestBuilder {
+    fn request(
+        &self,
+        method: reqwest::Method,
+        path: &str,
+        lease: Option<&Lease>,
+    ) -> RequestBuilder {
         let request = self.client.request(method, format!("{}{path}", self.address));
         let request = request.bearer_auth(&self.token).timeout(REQUEST_TIMEOUT);
         match lease {
@@ -86,14 +91,21 @@ impl Service {
     }
 
     async fn lease(&self) -> anyhow::Result<Option<Lease>> {
-        let asking = LeaseRequest { worker: self.name.clone(), version: env!("CARGO_PKG_VERSION").to_owned() };
+        let asking = LeaseRequest {
+            worker: self.name.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        };
         let path = format!("{}?wait={HOLD_SECONDS}", paths::LEASES);
         let request = self.request(reqwest::Method::POST, &path, None).json(&asking);
-        let answer = request.timeout(REQUEST_TIMEOUT + Duration::from_secs(HOLD_SECONDS)).send().await?;
+        let answer =
+            request.timeout(REQUEST_TIMEOUT + Duration::from_secs(HOLD_SECONDS)).send().await?;
         match answer.status() {
             StatusCode::NO_CONTENT => Ok(None),
             StatusCode::OK => Ok(Some(answer.json().await.context("the lease cannot be read")?)),
-            status => bail!("asking for work was answered with {status}: {}", answer.text().await.unwrap_or_default()),
+            status => bail!(
+                "asking for work was answered with {status}: {}",
+                answer.text().await.unwrap_or_default()
+            ),
         }
     }
 
@@ -109,36 +121,38 @@ impl Service {
         };
         state.cancel.store(true, Ordering::Relaxed);
         match came_out {
-            Ok(()) => tracing::info!(verification = %lease.job.verification, artifact = %spec, "job is reported"),
+            Ok(()) => {
+                tracing::info!(verification = %lease.job.verification, artifact = %spec, "job is reported")
+            }
             Err(error) => {
                 tracing::warn!(verification = %lease.job.verification, error = %format!("{error:#}"), "job is given up");
             }
         }
     }
 
-    async fn do_and_report(&self, lease: &Lease, tools: &Arc<Tools>, state: &Arc<JobState>) -> anyhow::Result<()> {
+    async fn do_and_report(
+        &self,
+        lease: &Lease,
+        tools: &Arc<Tools>,
+        state: &Arc<JobState>,
+    ) -> anyhow::Result<()> {
         state.doing(Phase::Fetch, "the staged tarball");
-        let started = std::time::Instant::now();
-        let staged = self.staged(lease).await?;
-        let fetch_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let output = job::run(&lease.job, staged, fetch_ms, tools, state).await?;
+        let watch = Watch { progress: &**state, cancel: &state.cancel };
+        let request = self
+            .request(reqwest::Method::GET, paths::TARBALL, Some(lease))
+            .timeout(TRANSFER_TIMEOUT);
+        let staged = crate::fetch::download(request, &lease.job.subject.sha512, watch).await?;
+        let output = job::run(&lease.job, &Bytes::from(staged), tools, watch).await?;
         state.doing(Phase::Report, "");
         self.report(lease, output).await
     }
 
-    /// The staged tarball, capped and held against its digest before anything reads it.
-    async fn staged(&self, lease: &Lease) -> anyhow::Result<Bytes> {
-        let request = self.request(reqwest::Method::GET, paths::TARBALL, Some(lease)).timeout(TRANSFER_TIMEOUT);
-        let answer = expect(request.send().await?, "the staged tarball").await?;
-        let sha512 = lease.job.subject.sha512;
-        let bytes = crate::fetch::read_capped(answer, limits::TARBALL_BYTES_MAX).await?;
-        anyhow::ensure!(countersign_core::Sha512::of(&bytes) == sha512, "the service sent other bytes than the job names");
-        Ok(bytes)
-    }
-
     async fn report(&self, lease: &Lease, output: Output) -> anyhow::Result<()> {
         let put = |path, bytes: Bytes| {
-            self.request(reqwest::Method::PUT, path, Some(lease)).timeout(TRANSFER_TIMEOUT).body(bytes).send()
+            self.request(reqwest::Method::PUT, path, Some(lease))
+                .timeout(TRANSFER_TIMEOUT)
+                .body(bytes)
+                .send()
         };
         if let Some(log) = output.log {
             expect(put(paths::LOG, Bytes::from(log)).await?, "the log").await?;
@@ -163,7 +177,9 @@ impl Service {
         let mut beat = tokio::time::interval(Duration::from_secs(HEARTBEAT_SECONDS));
         loop {
             tokio::select! { _ = beat.tick() => {} () = state.news.notified() => {} }
-            let request = self.request(reqwest::Method::POST, paths::HEARTBEAT, Some(lease)).json(&state.heartbeat());
+            let request = self
+                .request(reqwest::Method::POST, paths::HEARTBEAT, Some(lease))
+                .json(&state.heartbeat());
             let Ok(answer) = request.send().await else { continue };
             match answer.status() {
                 StatusCode::OK => match answer.json().await {
@@ -220,18 +236,13 @@ impl Progress for JobState {
     }
 }
 
-impl job::Control for JobState {
-    fn watch(&self) -> Watch<'_> {
-        Watch { progress: self, cancel: &self.cancel }
-    }
-}
-
 /// Logs to standard error, as `RUST_LOG` says; `info` without it.
 pub fn start_logging() {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
     // A second call, in a test, keeps the first.
-    let _already_set = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+    let _already_set =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
 }
 
 /// A worker process from its settings to its end: SIGTERM and SIGINT stop it.
@@ -253,7 +264,9 @@ pub fn block_on(args: &crate::settings::WorkerArgs) -> anyhow::Result<()> {
 
 async fn stop_on_signal(stop: CancellationToken) {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+    let (Ok(mut terminate), Ok(mut interrupt)) =
+        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
         return;
     };
     tokio::select! { _ = terminate.recv() => {} _ = interrupt.recv() => {} }

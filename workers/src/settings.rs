@@ -1,12 +1,15 @@
 //! What a worker has to know: the service, its token, the registries, its folders. A worker that a service starts gets all
 //! of it through one pipe; one that an operator starts reads it from its environment. Nothing is decided here.
 
-use std::{io::BufRead, path::PathBuf};
+use std::{io::BufRead, path::PathBuf, time::Duration};
 
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
-use crate::upstream::{Secret, UpstreamConfig};
+use crate::{
+    sandbox::Limits,
+    upstream::{Secret, UpstreamConfig},
+};
 
 /// Everything that a worker has to know.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -23,6 +26,43 @@ pub struct Settings {
     pub cache: PathBuf,
     /// Where rebuilds take place.
     pub work: PathBuf,
+    /// The bounds of a rebuild, where they are not those of `countersign_core::limits`.
+    #[serde(default)]
+    pub limits: RebuildLimits,
+}
+
+/// Bounds of a rebuild that an operator may set; none keeps the default.
+#[derive(Clone, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RebuildLimits {
+    /// Wall time of all steps together.
+    pub seconds: Option<u64>,
+    /// A step that prints nothing for so long is ended.
+    pub silence_seconds: Option<u64>,
+    /// Memory of all processes together.
+    pub memory_bytes: Option<u64>,
+    /// The work area.
+    pub disk_bytes: Option<u64>,
+    /// Processes and threads at one time.
+    pub processes: Option<u64>,
+    /// What a step may print.
+    pub output_bytes: Option<u64>,
+}
+
+impl RebuildLimits {
+    /// As the sandbox takes them.
+    pub fn into_sandbox(self) -> Limits {
+        let default = Limits::default();
+        Limits {
+            wall: self.seconds.map_or(default.wall, Duration::from_secs),
+            silence: self.silence_seconds.map_or(default.silence, Duration::from_secs),
+            memory_bytes: self.memory_bytes.unwrap_or(default.memory_bytes),
+            disk_bytes: self.disk_bytes.unwrap_or(default.disk_bytes),
+            processes: self.processes.unwrap_or(default.processes),
+            output_bytes: self.output_bytes.unwrap_or(default.output_bytes),
+            ..default
+        }
+    }
 }
 
 /// What stands on the command line of a worker that an operator starts.
@@ -54,8 +94,12 @@ impl WorkerArgs {
         if self.settings_from_stdin {
             let mut text = String::new();
             // One line: the pipe stays open behind it, and its end says that the service is gone.
-            std::io::stdin().lock().read_line(&mut text).context("the settings cannot be read from standard input")?;
-            return serde_json::from_str(&text).context("the settings on standard input are not those of a worker");
+            std::io::stdin()
+                .lock()
+                .read_line(&mut text)
+                .context("the settings cannot be read from standard input")?;
+            return serde_json::from_str(&text)
+                .context("the settings on standard input are not those of a worker");
         }
         let is_root = rustix::process::geteuid().is_root();
         let cache = match &self.cache {
@@ -63,22 +107,29 @@ impl WorkerArgs {
             None => crate::toolchain::default_folder(|name| std::env::var(name).ok(), is_root)?,
         };
         Ok(Settings {
-            service: self.server.clone().context("name the service with --server URL or COUNTERSIGN_SERVER")?,
+            service: self
+                .server
+                .clone()
+                .context("name the service with --server URL or COUNTERSIGN_SERVER")?,
             token: self.token()?,
             name: own_name(),
             upstream: UpstreamConfig::from_environment()?,
             cache,
             work: self.work.clone().unwrap_or_else(|| default_work(is_root)),
+            limits: RebuildLimits::default(),
         })
     }
 
     fn token(&self) -> anyhow::Result<Secret> {
         if let Some(path) = &self.token_file {
-            let text = std::fs::read_to_string(path).with_context(|| format!("`{}` cannot be read", path.display()))?;
+            let text = std::fs::read_to_string(path)
+                .with_context(|| format!("`{}` cannot be read", path.display()))?;
             return Ok(Secret::new(text.trim()));
         }
         let token = std::env::var("COUNTERSIGN_TOKEN").ok().filter(|token| !token.is_empty());
-        let token = token.context("give a token of the scope `worker` in COUNTERSIGN_TOKEN or with --token-file")?;
+        let token = token.context(
+            "give a token of the scope `worker` in COUNTERSIGN_TOKEN or with --token-file",
+        )?;
         Ok(Secret::new(token.trim()))
     }
 }
@@ -94,6 +145,7 @@ pub fn default_work(is_root: bool) -> PathBuf {
 
 /// Host and process: enough to find the worker that a lease names.
 pub fn own_name() -> String {
-    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let host = if host.trim().is_empty() { "worker" } else { host.trim() };
     format!("{host}/{}", std::process::id())
 }

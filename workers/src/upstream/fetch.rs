@@ -69,7 +69,7 @@ pub enum UpstreamError {
 }
 
 impl UpstreamError {
-    fn unavailable(what: &str, because: impl ToString) -> Self {
+    pub(super) fn unavailable(what: &str, because: impl ToString) -> Self {
         Self::Unavailable { what: what.to_owned(), because: because.to_string() }
     }
 }
@@ -287,7 +287,7 @@ impl Upstream {
     }
 
     /// Downloads with a few attempts, since a connection may break in the middle of a large file.
-    async fn download(
+    pub(super) async fn download(
         &self,
         registry: &Registry,
         url: &Url,

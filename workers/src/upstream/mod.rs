@@ -4,6 +4,7 @@
 mod fetch;
 mod npmrc;
 mod packument;
+mod staged;
 mod store;
 
 use std::{collections::BTreeMap, fmt};
@@ -15,6 +16,7 @@ use url::Url;
 pub use fetch::{Tarball, Upstream, UpstreamError};
 pub use npmrc::{NpmrcError, Variables};
 pub use packument::{Dist, Packument};
+pub use staged::StagedArtifact;
 
 use crate::http::ClientConfig;
 

@@ -1,0 +1,183 @@
+//! What the end of the steps means for the package, from what the sandbox and the mirror saw. Pure.
+
+use countersign_core::rebuild::{Ending, NetworkRequest, Phase, RequestOutcome};
+
+use super::steps::{FailedStep, Ran};
+use crate::{mirror::Record, sandbox::StepEnding};
+
+/// How the rebuild ended.
+pub(super) fn of(ran: &Ran, record: &Record) -> Ending {
+    if let Some(detail) = &ran.unfit {
+        return super::unfit(detail.clone());
+    }
+    let packed = ran.tarball.is_some();
+    let Some(failed) = &ran.failed else {
+        return if packed { Ending::Packed } else { nothing_packed() };
+    };
+    let code = match failed.ending {
+        StepEnding::Exited(code) => code,
+        StepEnding::Signalled(signal) => 128 + signal,
+        other => return of_bound(other, failed.phase, ran),
+    };
+    if let Some(asked) = refused_in(record, failed.phase) {
+        return Ending::NeedsNetwork { phase: failed.phase, asked };
+    }
+    if packed {
+        return Ending::PackedAfterError { step: failed.command.clone(), exit_code: code };
+    }
+    if failed.phase == Phase::Install
+        && let Some(detail) = lockfile_trouble(&failed.said)
+    {
+        return Ending::LockfileUnusable { detail };
+    }
+    Ending::Failed { phase: failed.phase, step: failed.command.clone(), exit_code: code }
+}
+
+fn nothing_packed() -> Ending {
+    Ending::Failed { phase: Phase::Pack, step: "npm pack".to_owned(), exit_code: 0 }
+}
+
+fn of_bound(ending: StepEnding, phase: Phase, ran: &Ran) -> Ending {
+    let limits = &ran.limits;
+    match ending {
+        StepEnding::TimedOut => Ending::TimedOut { phase, seconds: limits.wall.as_secs() },
+        StepEnding::Silent => Ending::Silent { phase, seconds: limits.silence.as_secs() },
+        StepEnding::OutOfMemory => Ending::OutOfMemory { phase, bytes: limits.memory_bytes },
+        StepEnding::OutOfDisk => Ending::OutOfDisk { phase, bytes: limits.disk_bytes },
+        StepEnding::TooManyProcesses => {
+            Ending::TooManyProcesses { phase, processes: limits.processes }
+        }
+        StepEnding::OutputTooLarge => Ending::OutputTooLarge { phase, bytes: limits.output_bytes },
+        StepEnding::Exited(code) => failed(ran.failed.as_ref(), phase, code),
+        StepEnding::Signalled(signal) => failed(ran.failed.as_ref(), phase, 128 + signal),
+        // The steps made our own failures of these before they came here.
+        StepEnding::MachineOutOfMemory | StepEnding::MachineOutOfDisk | StepEnding::Cancelled => {
+            failed(ran.failed.as_ref(), phase, 1)
+        }
+    }
+}
+
+fn failed(step: Option<&FailedStep>, phase: Phase, exit_code: i32) -> Ending {
+    let step = step.map_or_else(String::new, |step| step.command.clone());
+    Ending::Failed { phase, step, exit_code }
+}
+
+/// What was first refused in that phase.
+fn refused_in(record: &Record, phase: Phase) -> Option<String> {
+    let refused = |request: &&NetworkRequest| {
+        request.phase == phase
+            && request.outcome == RequestOutcome::Refused
+            && !is_courtesy(request)
+    };
+    let first = record.requests.iter().find(refused)?;
+    Some(match first.method.as_str() {
+        "DNS" => first.target.clone(),
+        method => format!("{method} {}", first.target),
+    })
+}
+
+/// What a package manager asks for in passing and does without: an audit.
+fn is_courtesy(request: &NetworkRequest) -> bool {
+    request.target.starts_with("/-/npm/v1/security/")
+}
+
+/// What `npm ci` says about a lockfile that it cannot use (npm 6 to 12, `lib/commands/ci.js`).
+fn lockfile_trouble(said: &str) -> Option<String> {
+    const SIGNS: [&str; 4] = [
+        "can only install packages when your package.json and package-lock.json",
+        "can only install with an existing package-lock.json",
+        "cipm can only install packages when your package.json and package-lock.json",
+        "package.json and package-lock.json or npm-shrinkwrap.json are in sync",
+    ];
+    let line = said.lines().find(|line| SIGNS.iter().any(|sign| line.contains(sign)))?;
+    let told = line.trim_start_matches(|c: char| !c.is_ascii_alphabetic());
+    let told = told
+        .trim_start_matches("npm")
+        .trim_start()
+        .trim_start_matches("ERR!")
+        .trim_start_matches("error")
+        .trim();
+    Some(format!("npm cannot use the lockfile: {told}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sandbox::Limits;
+
+    fn ran(failed: Option<(Phase, StepEnding, &str)>, packed: bool) -> Ran {
+        Ran {
+            failed: failed.map(|(phase, ending, said)| FailedStep {
+                phase,
+                command: "npm run prepack".to_owned(),
+                ending,
+                said: said.to_owned(),
+            }),
+            unfit: None,
+            tarball: packed.then(Vec::new),
+            peak_memory_bytes: None,
+            log: String::new(),
+            durations: super::super::Durations::default(),
+            limits: Limits::default(),
+        }
+    }
+
+    fn refused(phase: Phase, target: &str) -> Record {
+        let request = NetworkRequest {
+            phase,
+            method: "GET".to_owned(),
+            target: target.to_owned(),
+            outcome: RequestOutcome::Refused,
+            reason: None,
+        };
+        Record { requests: vec![request], ..Record::default() }
+    }
+
+    #[test]
+    fn a_tarball_without_an_error_is_packed() {
+        assert_eq!(of(&ran(None, true), &Record::default()), Ending::Packed);
+        assert!(!of(&ran(None, false), &Record::default()).packed());
+    }
+
+    #[test]
+    fn a_refused_request_is_the_reason_only_of_a_step_that_failed_in_its_phase() {
+        let record = refused(Phase::Build, "/left-pad");
+        let exited = |phase| Some((phase, StepEnding::Exited(1), ""));
+        let ending = of(&ran(exited(Phase::Build), false), &record);
+        assert_eq!(
+            ending,
+            Ending::NeedsNetwork { phase: Phase::Build, asked: "GET /left-pad".to_owned() }
+        );
+        assert_eq!(of(&ran(None, true), &record), Ending::Packed);
+        assert!(matches!(of(&ran(exited(Phase::Pack), false), &record), Ending::Failed { .. }));
+        let audit = refused(Phase::Build, "/-/npm/v1/security/advisories/bulk");
+        assert!(matches!(of(&ran(exited(Phase::Build), false), &audit), Ending::Failed { .. }));
+    }
+
+    #[test]
+    fn what_was_packed_after_an_error_says_so() {
+        let failed = Some((Phase::Build, StepEnding::Exited(2), ""));
+        let expected =
+            Ending::PackedAfterError { step: "npm run prepack".to_owned(), exit_code: 2 };
+        assert_eq!(of(&ran(failed, true), &Record::default()), expected);
+    }
+
+    #[test]
+    fn a_bound_is_told_as_the_bound() {
+        let silent = Some((Phase::Build, StepEnding::Silent, ""));
+        assert!(matches!(
+            of(&ran(silent, false), &Record::default()),
+            Ending::Silent { seconds: 300, .. }
+        ));
+    }
+
+    #[test]
+    fn a_lockfile_out_of_step_is_told_in_npms_words() {
+        let said = "npm error code EUSAGE\nnpm error `npm ci` can only install packages when your package.json and package-lock.json or npm-shrinkwrap.json are in sync.";
+        let failed = Some((Phase::Install, StepEnding::Exited(1), said));
+        assert!(matches!(
+            of(&ran(failed, false), &Record::default()),
+            Ending::LockfileUnusable { .. }
+        ));
+    }
+}

@@ -1,0 +1,238 @@
+//! A plan run in the sandbox: the tree of a commit goes in, a tarball, a log and what was asked of the network come out.
+//! The steps are the plan's; the walls are the sandbox's; the registry is the mirror's. The staged tarball is not known
+//! here, but for its name and digest, which the mirror refuses.
+
+mod ending;
+mod steps;
+
+use std::{path::PathBuf, sync::Arc};
+
+use countersign_core::{
+    Subject,
+    finding::{Code, Finding},
+    limits::REPORTED_REQUESTS_MAX,
+    plan::Plan,
+    rebuild::{Ending, NetworkRequest, Rebuild, RequestOutcome},
+    source::Source,
+    toolchain::Tool,
+};
+
+use crate::{
+    checkout::{CheckoutError, ExportTree},
+    mirror::{LockedVersion, Mirror, MirrorPolicy, Record},
+    progress::Watch,
+    sandbox::{Limits, SandboxError},
+    toolchain::{Cache, ToolchainError},
+    upstream::Upstream,
+};
+
+pub(crate) use steps::Durations;
+
+/// What the sandbox's root file system is: the host's own `/usr`, read-only.
+const ROOT_IMAGE: &str = "host:/usr";
+
+/// What a rebuild needs of this machine.
+pub(crate) struct Means<'a> {
+    /// The registries.
+    pub(crate) upstream: &'a Upstream,
+    /// The toolchains.
+    pub(crate) cache: &'a Cache,
+    /// Where work areas are made.
+    pub(crate) work: PathBuf,
+    /// The bounds of a step.
+    pub(crate) limits: Limits,
+}
+
+/// What is rebuilt.
+pub(crate) struct Order<'a> {
+    /// How.
+    pub(crate) plan: &'a Plan,
+    /// From where.
+    pub(crate) source: &'a Source,
+    /// Out of what.
+    pub(crate) tree: &'a ExportTree,
+    /// What the mirror refuses.
+    pub(crate) subject: &'a Subject,
+    /// What the tagged lockfile names.
+    pub(crate) locked: Vec<LockedVersion>,
+}
+
+/// What came out of a rebuild.
+pub(crate) struct Rebuilt {
+    /// What is known of it.
+    pub(crate) rebuild: Rebuild,
+    /// The tarball, where one was packed.
+    pub(crate) tarball: Option<Vec<u8>>,
+    /// What the steps printed.
+    pub(crate) log: String,
+    /// How long each phase took.
+    pub(crate) durations: Durations,
+}
+
+/// Why a rebuild says nothing about the package.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    /// Something outside kept us from it; the log so far is handed on.
+    #[error("{}", .0.message)]
+    Undetermined(Box<Finding>, String),
+    /// The job was withdrawn.
+    #[error("the job was withdrawn")]
+    Cancelled,
+    /// Our own failure.
+    #[error(transparent)]
+    Own(#[from] anyhow::Error),
+}
+
+impl Failure {
+    fn undetermined(code: Code, message: impl Into<String>) -> Self {
+        Self::Undetermined(Box::new(Finding::new(code, message)), String::new())
+    }
+}
+
+impl From<CheckoutError> for Failure {
+    fn from(error: CheckoutError) -> Self {
+        match error {
+            CheckoutError::Cancelled => Self::Cancelled,
+            other => Self::Own(other.into()),
+        }
+    }
+}
+
+impl From<SandboxError> for Failure {
+    fn from(error: SandboxError) -> Self {
+        match &error {
+            SandboxError::Unavailable { mend, .. } => {
+                let finding = Finding::new(Code::SandboxUnavailable, error.to_string());
+                Self::Undetermined(Box::new(finding.with_fix(mend.clone())), String::new())
+            }
+            SandboxError::NoFreeSlot(_)
+            | SandboxError::AreaFull { .. }
+            | SandboxError::BadStep(_)
+            | SandboxError::Io { .. } => Self::Own(error.into()),
+        }
+    }
+}
+
+impl From<ToolchainError> for Failure {
+    fn from(error: ToolchainError) -> Self {
+        Self::undetermined(
+            Code::ToolchainNotAvailable,
+            format!("{:#}.", anyhow::Error::from(error)),
+        )
+    }
+}
+
+/// Runs a plan. Needs a tokio runtime for the mirror; the sandbox runs on a thread of its own, since it ends when the
+/// thread that started it does.
+pub(crate) async fn run(
+    order: &Order<'_>,
+    means: &Means<'_>,
+    watch: Watch<'_>,
+) -> Result<Rebuilt, Failure> {
+    let node = ensure(&order.plan.node, means, watch).await?;
+    let npm = ensure(&order.plan.package_manager, means, watch).await?;
+    let sockets = socket_folder(&means.work)?;
+    let policy = MirrorPolicy {
+        subject: (order.subject.name.clone(), order.subject.version.clone()),
+        staged_sha512: order.subject.sha512,
+        cutoff: order.plan.cutoff,
+        locked: order.locked.clone(),
+    };
+    let mirror = Mirror::start(&sockets.path().join("mirror.sock"), policy, means.upstream.clone())
+        .map_err(|error| {
+            anyhow::Error::from(error).context("the registry mirror cannot be started")
+        })?;
+    let mirror = Arc::new(mirror);
+    let toolchain = steps::Toolchain { node, npm, launchers: means.cache.launchers() };
+    let ran = on_a_thread(|| steps::run(order, means, &toolchain, &mirror, watch));
+    let mirror = Arc::into_inner(mirror).expect("the steps have ended and gave their handle back");
+    let record = mirror.finish().await;
+    assemble(order.plan, ran?, record)
+}
+
+async fn ensure(tool: &Tool, means: &Means<'_>, watch: Watch<'_>) -> Result<PathBuf, Failure> {
+    let mut tell = |bytes: u64, all: Option<u64>| {
+        let part = all.filter(|all| *all > 0).map(|all| format!(": {} %", bytes * 100 / all));
+        watch.doing(
+            countersign_core::rebuild::Phase::Install,
+            &format!("bringing {tool}{}", part.unwrap_or_default()),
+        );
+    };
+    Ok(means.cache.ensure(means.upstream, tool, &mut tell).await?)
+}
+
+/// A folder for the mirror's socket that the launcher, still with the worker's rights, can reach.
+fn socket_folder(work: &std::path::Path) -> Result<tempfile::TempDir, Failure> {
+    let made = std::fs::create_dir_all(work)
+        .and_then(|()| tempfile::Builder::new().prefix("mirror-").tempdir_in(work));
+    made.map_err(|error| {
+        Failure::Own(
+            anyhow::Error::from(error)
+                .context(format!("no folder can be made in `{}`", work.display())),
+        )
+    })
+}
+
+/// Runs `work` on a thread that lives as long as it does, and blocks until it is done. Other tasks of the runtime go on.
+pub(crate) fn on_a_thread<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    tokio::task::block_in_place(|| {
+        std::thread::scope(|scope| {
+            scope.spawn(work).join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        })
+    })
+}
+
+/// What the steps and the mirror tell together.
+fn assemble(plan: &Plan, ran: steps::Ran, record: Record) -> Result<Rebuilt, Failure> {
+    let ending = ending::of(&ran, &record);
+    if !ending.packed()
+        && let Some(what) = &record.unavailable
+    {
+        let finding = Finding::new(
+            Code::RegistryUnavailable,
+            format!("The registry did not answer: {what}."),
+        );
+        return Err(Failure::Undetermined(Box::new(finding), ran.log));
+    }
+    let pinned = record.all_locked() && lockfile_or_nothing(plan);
+    Ok(Rebuilt {
+        rebuild: Rebuild {
+            ending,
+            peak_memory_bytes: ran.peak_memory_bytes,
+            root_image: ROOT_IMAGE.to_owned(),
+            network: reported(record.requests),
+            dependencies_pinned: pinned,
+            cutoff_unreliable: !record.cutoff_unreliable.is_empty(),
+            dependencies: record.dependencies,
+        },
+        tarball: ran.tarball,
+        log: ran.log,
+        durations: ran.durations,
+    })
+}
+
+/// Without a lockfile nothing is pinned, also where this very install happened to need nothing.
+fn lockfile_or_nothing(plan: &Plan) -> bool {
+    match plan.install {
+        countersign_core::plan::Install::None
+        | countersign_core::plan::Install::Lockfile { .. } => true,
+        countersign_core::plan::Install::AsOfCutoff { .. } => false,
+    }
+}
+
+/// The requests that the report lists: what was refused is kept first, the order is that of the answers.
+fn reported(requests: Vec<NetworkRequest>) -> Vec<NetworkRequest> {
+    if requests.len() <= REPORTED_REQUESTS_MAX {
+        return requests;
+    }
+    let (mut kept, served): (Vec<_>, Vec<_>) =
+        requests.into_iter().partition(|request| request.outcome != RequestOutcome::Served);
+    kept.extend(served);
+    kept.truncate(REPORTED_REQUESTS_MAX);
+    kept
+}
+
+/// The ending of a tree that cannot be written down.
+pub(crate) fn unfit(detail: String) -> Ending {
+    Ending::NoPlan { detail }
+}

@@ -1,0 +1,320 @@
+//! The steps of a plan in one work area: the tree is written, dependencies are installed with the mirror open, then the
+//! network is closed, the scripts run, and the tarball is packed and taken out. What the endings mean stands in `ending`.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    sync::Arc,
+    time::Instant,
+};
+
+use countersign_core::{
+    limits::{LOG_BYTES_MAX, TARBALL_BYTES_MAX},
+    plan::{Install, PACKED, Step as PlannedStep},
+    rebuild::Phase,
+    source::Directory,
+};
+
+use super::{Failure, Means, Order};
+use crate::{
+    checkout::Kind,
+    mirror::Mirror,
+    progress::Watch,
+    sandbox::{
+        Entry, EntryKind, INSIDE_HOME, INSIDE_REGISTRY, INSIDE_WORK, KeptLog, Network,
+        ReadOnlyBind, Slot, Step, StepEnding, TakeError, WorkArea,
+    },
+};
+
+/// Where the tree lies below the work area.
+const TREE: &str = "source";
+
+/// The programs that a plan names, on the host.
+pub(super) struct Toolchain {
+    pub(super) node: PathBuf,
+    pub(super) npm: PathBuf,
+    pub(super) launchers: PathBuf,
+}
+
+/// Milliseconds of each phase; none where it was not reached.
+#[derive(Clone, Copy, Default, Debug)]
+pub(crate) struct Durations {
+    pub(crate) install: Option<u64>,
+    pub(crate) build: Option<u64>,
+    pub(crate) pack: Option<u64>,
+}
+
+/// A step that did not end well.
+#[derive(Clone, Debug)]
+pub(super) struct FailedStep {
+    pub(super) phase: Phase,
+    pub(super) command: String,
+    pub(super) ending: StepEnding,
+    /// The last of what it printed.
+    pub(super) said: String,
+}
+
+/// What came of the steps.
+pub(super) struct Ran {
+    /// The first step that did not end well.
+    pub(super) failed: Option<FailedStep>,
+    /// What kept the tree from being written.
+    pub(super) unfit: Option<String>,
+    pub(super) tarball: Option<Vec<u8>>,
+    pub(super) peak_memory_bytes: Option<u64>,
+    pub(super) log: String,
+    pub(super) durations: Durations,
+    pub(super) limits: crate::sandbox::Limits,
+}
+
+/// Runs the plan's steps one after the other. Blocks; the sandbox ends with this thread.
+pub(super) fn run(
+    order: &Order<'_>,
+    means: &Means<'_>,
+    toolchain: &Toolchain,
+    mirror: &Arc<Mirror>,
+    watch: Watch<'_>,
+) -> Result<Ran, Failure> {
+    let slot = Slot::acquire(&means.work)?;
+    let area = slot.work_area(&means.limits)?;
+    let mut bench = Bench {
+        order,
+        means,
+        toolchain,
+        mirror,
+        watch,
+        area,
+        log: KeptLog::new(LOG_BYTES_MAX),
+        peak_memory_bytes: None,
+        durations: Durations::default(),
+        started: Instant::now(),
+    };
+    let mut failed = None;
+    let (unfit, tarball) = match bench.write_tree()? {
+        Err(unfit) => (Some(unfit), None),
+        Ok(()) => (None, bench.build_and_pack(&mut failed)?),
+    };
+    Ok(Ran {
+        failed,
+        unfit,
+        tarball,
+        peak_memory_bytes: bench.peak_memory_bytes,
+        log: bench.log.into_text(),
+        durations: bench.durations,
+        limits: means.limits.clone(),
+    })
+}
+
+/// One rebuild under way.
+struct Bench<'a> {
+    order: &'a Order<'a>,
+    means: &'a Means<'a>,
+    toolchain: &'a Toolchain,
+    mirror: &'a Mirror,
+    watch: Watch<'a>,
+    area: WorkArea,
+    log: KeptLog,
+    peak_memory_bytes: Option<u64>,
+    durations: Durations,
+    /// When the first step began: the wall time is that of all steps together.
+    started: Instant,
+}
+
+impl Bench<'_> {
+    fn write_tree(&mut self) -> Result<Result<(), String>, Failure> {
+        self.watch.doing(Phase::Checkout, "writing the tree");
+        let area = &self.area;
+        let mut put = |path: &str, kind: Kind, bytes: &[u8]| -> Result<(), Failure> {
+            let entry = match kind {
+                Kind::File { executable } => Entry::File { bytes, executable },
+                Kind::Symlink => Entry::Symlink { target: bytes },
+                Kind::Submodule => Entry::Directory,
+            };
+            Ok(area.put(&format!("{TREE}/{path}"), &entry)?)
+        };
+        Ok(self.order.tree.export(&mut put)?.map_err(|unfit| unfit.to_string()))
+    }
+
+    /// A step that fails ends the steps of its phase; packing is tried all the same, since a compiler that reports
+    /// errors may have written everything. After a bound was met nothing more is run.
+    fn build_and_pack(
+        &mut self,
+        failed: &mut Option<FailedStep>,
+    ) -> Result<Option<Vec<u8>>, Failure> {
+        let plan = self.order.plan;
+        let socket = self.mirror.socket().to_owned();
+        if let Install::Lockfile { directory, argv, .. } | Install::AsOfCutoff { directory, argv } =
+            &plan.install
+        {
+            let step = PlannedStep { argv: argv.clone(), cwd: directory.clone(), env: Vec::new() };
+            let (ended, millis) =
+                self.step(Phase::Install, &step, Network::Mirror(socket.clone()))?;
+            self.durations.install = Some(millis);
+            *failed = ended;
+            // Nothing that was built without its dependencies says anything.
+            if failed.is_some() {
+                return Ok(None);
+            }
+        }
+        self.mirror.enter(Phase::Build);
+        for step in &plan.build {
+            let (ended, millis) =
+                self.step(Phase::Build, step, Network::Refused(socket.clone()))?;
+            self.durations.build = Some(self.durations.build.unwrap_or(0) + millis);
+            if let Some(ended) = ended {
+                let by_itself =
+                    matches!(ended.ending, StepEnding::Exited(_) | StepEnding::Signalled(_));
+                *failed = Some(ended);
+                if !by_itself {
+                    return Ok(None);
+                }
+                break;
+            }
+        }
+        self.pack(failed, socket)
+    }
+
+    fn pack(
+        &mut self,
+        failed: &mut Option<FailedStep>,
+        socket: PathBuf,
+    ) -> Result<Option<Vec<u8>>, Failure> {
+        let plan = self.order.plan;
+        let packed = PACKED.strip_prefix(INSIDE_WORK).unwrap_or(PACKED).trim_start_matches('/');
+        let folder = self.inside_tree(&plan.pack.cwd);
+        // A build that made this folder itself could have put a tarball there.
+        let taken = self.area.list(packed).is_ok();
+        self.area.put(packed, &Entry::Directory)?;
+        let before = tarballs(&self.area, &folder);
+        self.mirror.enter(Phase::Pack);
+        let (ended, millis) = self.step(Phase::Pack, &plan.pack, Network::Refused(socket))?;
+        self.durations.pack = Some(millis);
+        if let Some(ended) = ended {
+            failed.get_or_insert(ended);
+            return Ok(None);
+        }
+        let mut found: Vec<String> = tarballs(&self.area, packed).into_iter().collect();
+        if found.is_empty() && !taken {
+            // npm up to 6 packs into the package's folder.
+            found = tarballs(&self.area, &folder).difference(&before).cloned().collect();
+        }
+        let [path] = found.as_slice() else {
+            self.log.push(&format!(
+                "countersign: {} tarballs lie where one should be packed",
+                found.len()
+            ));
+            failed.get_or_insert(packed_nothing(plan.pack.argv.join(" ")));
+            return Ok(None);
+        };
+        self.take(path, failed)
+    }
+
+    fn take(
+        &mut self,
+        path: &str,
+        failed: &mut Option<FailedStep>,
+    ) -> Result<Option<Vec<u8>>, Failure> {
+        match self.area.take_file(path, TARBALL_BYTES_MAX) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) => {
+                self.log.push(&format!("countersign: the packed tarball cannot be taken: {error}"));
+                failed.get_or_insert(packed_nothing(format!("taking {path}")));
+                Ok(None)
+            }
+        }
+    }
+
+    /// Runs one step; what it failed with, and how long it took.
+    fn step(
+        &mut self,
+        phase: Phase,
+        step: &PlannedStep,
+        network: Network,
+    ) -> Result<(Option<FailedStep>, u64), Failure> {
+        let command = step.argv.join(" ");
+        self.watch.doing(phase, &command);
+        self.log.push(&format!("== {}: {command}", phase.as_str()));
+        let mut limits = self.means.limits.clone();
+        limits.wall = limits.wall.saturating_sub(self.started.elapsed());
+        let sandboxed = Step {
+            argv: step.argv.clone(),
+            cwd: format!("{INSIDE_WORK}/{}", self.inside_tree(&step.cwd)),
+            env: self.environment(step),
+            mounts: self.mounts(),
+            network,
+        };
+        let (log, watch) = (&mut self.log, self.watch);
+        let mut line = |text: &str| log.push(text);
+        let outcome = self.area.run(&sandboxed, &limits, watch.cancel, &mut line)?;
+        self.peak_memory_bytes = self.peak_memory_bytes.max(outcome.peak_memory_bytes);
+        let millis = u64::try_from(outcome.wall.as_millis()).unwrap_or(u64::MAX);
+        match outcome.ending {
+            StepEnding::Cancelled => Err(Failure::Cancelled),
+            StepEnding::MachineOutOfMemory => {
+                Err(anyhow::anyhow!("the machine ran out of memory during a rebuild").into())
+            }
+            StepEnding::MachineOutOfDisk => Err(Failure::undetermined(
+                countersign_core::finding::Code::MachineOutOfDisk,
+                "The worker's disk is full.",
+            )),
+            ending if ending.is_success() => Ok((None, millis)),
+            ending => Ok((Some(FailedStep { phase, command, ending, said: outcome.log }), millis)),
+        }
+    }
+
+    fn inside_tree(&self, directory: &Directory) -> String {
+        if directory.is_root() { TREE.to_owned() } else { format!("{TREE}/{directory}") }
+    }
+
+    /// The whole environment of a step. `CI` is not set: what people publish from their own machine was built without,
+    /// and what CI publishes rarely asks.
+    fn environment(&self, step: &PlannedStep) -> BTreeMap<String, String> {
+        let epoch = self.order.source.commit_time.as_seconds().to_string();
+        let own = [
+            ("PATH", "/opt/bin:/usr/bin:/bin"),
+            ("HOME", INSIDE_HOME),
+            ("LANG", "C.UTF-8"),
+            ("TZ", "UTC"),
+            ("TMPDIR", "/tmp"),
+            ("SOURCE_DATE_EPOCH", epoch.as_str()),
+            ("NO_UPDATE_NOTIFIER", "1"),
+            ("npm_config_registry", INSIDE_REGISTRY),
+            ("npm_config_cache", "/build/.npm-cache"),
+            ("npm_config_userconfig", "/tmp/home/.npmrc"),
+            ("npm_config_update_notifier", "false"),
+            ("npm_config_audit", "false"),
+            ("npm_config_fund", "false"),
+            ("npm_config_nodedir", "/opt/node"),
+        ];
+        let mut environment: BTreeMap<String, String> =
+            own.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        environment.extend(step.env.iter().cloned());
+        environment
+    }
+
+    fn mounts(&self) -> Vec<ReadOnlyBind> {
+        [
+            (&self.toolchain.node, "/opt/node"),
+            (&self.toolchain.npm, "/opt/pm"),
+            (&self.toolchain.launchers, "/opt/bin"),
+        ]
+        .into_iter()
+        .map(|(host, inside)| ReadOnlyBind { host: host.clone(), inside: inside.to_owned() })
+        .collect()
+    }
+}
+
+fn packed_nothing(command: String) -> FailedStep {
+    FailedStep { phase: Phase::Pack, command, ending: StepEnding::Exited(1), said: String::new() }
+}
+
+/// The tarballs in a folder of the work area, by their paths in it.
+fn tarballs(area: &WorkArea, folder: &str) -> BTreeSet<String> {
+    let listed: Result<_, TakeError> = area.list(folder);
+    listed
+        .unwrap_or_default()
+        .into_iter()
+        .filter(|entry| entry.kind == EntryKind::File && entry.name.ends_with(".tgz"))
+        .map(|entry| format!("{folder}/{}", entry.name))
+        .collect()
+}
