@@ -6,6 +6,7 @@ mod corpus_names;
 mod imports;
 mod lengths;
 mod manifests;
+mod map;
 mod migrations;
 mod rust_text;
 mod tree;
