@@ -1,3 +1,4 @@
 //! The one test binary: real parts together, and the repository's own rules.
 
+mod hostile;
 mod tidy;

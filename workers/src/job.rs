@@ -26,6 +26,9 @@ use crate::{
     upstream::Upstream,
 };
 
+/// What stands at the sandbox's door: this very program, which hands `sandbox-init` on.
+const OWN_PROGRAM: &str = "/proc/self/exe";
+
 /// What every job needs of this machine, opened once.
 pub struct Tools {
     /// The registries.
@@ -35,6 +38,7 @@ pub struct Tools {
     work: PathBuf,
     registry_hosts: BTreeSet<String>,
     limits: Limits,
+    init: PathBuf,
 }
 
 impl Tools {
@@ -53,7 +57,15 @@ impl Tools {
             .filter_map(|registry| registry.url().host_str().map(str::to_owned))
             .collect();
         let limits = settings.limits.clone().into_sandbox();
-        Ok(Self { upstream, cache, git, work: settings.work.clone(), registry_hosts, limits })
+        let (work, init) = (settings.work.clone(), PathBuf::from(OWN_PROGRAM));
+        Ok(Self { upstream, cache, git, work, registry_hosts, limits, init })
+    }
+
+    /// The same, with a program other than the running one at the sandbox's door, as
+    /// [`crate::sandbox::Slot::acquire_with_init`]: for whoever runs jobs in a program that is no worker.
+    #[must_use]
+    pub fn with_init(self, init: PathBuf) -> Self {
+        Self { init, ..self }
     }
 
     fn means(&self) -> Means<'_> {
@@ -62,6 +74,7 @@ impl Tools {
             cache: &self.cache,
             work: self.work.clone(),
             limits: self.limits.clone(),
+            init: &self.init,
         }
     }
 }

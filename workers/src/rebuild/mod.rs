@@ -5,7 +5,10 @@
 mod ending;
 mod steps;
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use countersign_core::{
     Subject,
@@ -41,6 +44,8 @@ pub(crate) struct Means<'a> {
     pub(crate) work: PathBuf,
     /// The bounds of a step.
     pub(crate) limits: Limits,
+    /// The program at the sandbox's door.
+    pub(crate) init: &'a Path,
 }
 
 /// What is rebuilt.
@@ -162,7 +167,7 @@ async fn ensure(tool: &Tool, means: &Means<'_>, watch: Watch<'_>) -> Result<Path
 }
 
 /// A folder for the mirror's socket that the launcher, still with the worker's rights, can reach.
-fn socket_folder(work: &std::path::Path) -> Result<tempfile::TempDir, Failure> {
+fn socket_folder(work: &Path) -> Result<tempfile::TempDir, Failure> {
     let made = std::fs::create_dir_all(work)
         .and_then(|()| tempfile::Builder::new().prefix("mirror-").tempdir_in(work));
     made.map_err(|error| {

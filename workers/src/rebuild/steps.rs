@@ -75,7 +75,7 @@ pub(super) fn run(
     mirror: &Arc<Mirror>,
     watch: Watch<'_>,
 ) -> Result<Ran, Failure> {
-    let slot = Slot::acquire(&means.work)?;
+    let slot = Slot::acquire_with_init(&means.work, means.init)?;
     let area = slot.work_area(&means.limits)?;
     let mut bench = Bench {
         order,

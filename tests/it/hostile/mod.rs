@@ -1,0 +1,9 @@
+//! Releases whose build attacks the worker, and input that cannot be rebuilt: each ends in bounded time with its own
+//! finding, and the worker goes on. Whole jobs are run, from the staged bytes to the verdict, with the real git, the real
+//! pinned node and npm, and the real sandbox.
+
+mod bounds;
+mod input;
+mod network;
+mod rig;
+mod secrets;
