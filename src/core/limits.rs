@@ -25,6 +25,9 @@ pub const PACKAGE_JSON_BYTES_MAX: u64 = 4 * 1024 * 1024;
 pub const LOCKFILE_BYTES_MAX: u64 = 32 * 1024 * 1024;
 /// The npm publish document: base64 grows a tarball by 4/3, and a readme and manifest ride along.
 pub const PUBLISH_DOCUMENT_BYTES_MAX: usize = 180 * 1024 * 1024;
+/// JSON values in one publish document, which a short body of brackets could otherwise turn into gigabytes. The largest
+/// real manifests hold some ten thousand.
+pub const PUBLISH_DOCUMENT_VALUES_MAX: usize = 100_000;
 /// Any other JSON body that the service reads.
 pub const JSON_BODY_BYTES_MAX: usize = 1024 * 1024;
 /// A file for which a text diff is made; larger ones are shown by size and digest.

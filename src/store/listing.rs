@@ -2,7 +2,10 @@
 //! only what the asker may see. Who may see what is said by the caller in the [`Filter`].
 
 use countersign_core::{
-    PackageName, Sha512, Timestamp, Version, finding::Class, protocol::VerdictId, verdict::Outcome,
+    PackageName, Sha512, Timestamp, Version,
+    finding::Class,
+    protocol::{VerdictId, VerificationId},
+    verdict::Outcome,
 };
 use sqlx::FromRow;
 use uuid::Uuid;
@@ -31,6 +34,8 @@ pub struct Filter {
     pub origin: Option<Origin>,
     /// Those that nobody decided or withdrew yet.
     pub live_only: bool,
+    /// This one alone.
+    pub verification: Option<VerificationId>,
 }
 
 /// One line of a list.
@@ -95,8 +100,8 @@ pub async fn list(
            and ($2 is null or v.package in (select package from token_packages where token = $2))
            and ($3 is null or v.package = $3) and ($4 is null or v.version = $4)
            and ($5 is null or v.sha512 = $5) and ($6 is null or v.origin = $6)
-           and ($7 = 0 or v.closed_at is null)
-         order by v.created_at desc, v.id desc limit $8 offset $9",
+           and ($7 = 0 or v.closed_at is null) and ($8 is null or v.id = $8)
+         order by v.created_at desc, v.id desc limit $9 offset $10",
     )
     .bind(&filter.maintainer)
     .bind(filter.limited_token.map(Text))
@@ -105,11 +110,18 @@ pub async fn list(
     .bind(filter.sha512.map(Text))
     .bind(filter.origin.map(Word))
     .bind(Flag(filter.live_only))
+    .bind(filter.verification.map(Text))
     .bind(limit)
     .bind(Count(offset))
     .fetch_all(at.sqlite())
     .await?;
     Ok(rows.into_iter().map(Listed::from).collect())
+}
+
+/// The line of one verification.
+pub async fn find(at: &mut Connection, id: VerificationId) -> Result<Option<Listed>> {
+    let filter = Filter { verification: Some(id), ..Filter::default() };
+    Ok(list(at, &filter, 0, 1).await?.pop())
 }
 
 /// How many there are.
@@ -120,7 +132,7 @@ pub async fn count(at: &mut Connection, filter: &Filter) -> Result<u64> {
            and ($2 is null or v.package in (select package from token_packages where token = $2))
            and ($3 is null or v.package = $3) and ($4 is null or v.version = $4)
            and ($5 is null or v.sha512 = $5) and ($6 is null or v.origin = $6)
-           and ($7 = 0 or v.closed_at is null)",
+           and ($7 = 0 or v.closed_at is null) and ($8 is null or v.id = $8)",
     )
     .bind(&filter.maintainer)
     .bind(filter.limited_token.map(Text))
@@ -129,6 +141,7 @@ pub async fn count(at: &mut Connection, filter: &Filter) -> Result<u64> {
     .bind(filter.sha512.map(Text))
     .bind(filter.origin.map(Word))
     .bind(Flag(filter.live_only))
+    .bind(filter.verification.map(Text))
     .fetch_one(at.sqlite())
     .await?;
     Ok(counted.0)

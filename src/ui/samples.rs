@@ -6,12 +6,13 @@ use countersign_core::{
     compare::{Comparison, Counts, FileComparison, Level, Status},
     finding::{Code, Finding},
     manifest::FileRecord,
-    plan::{Clock, Install, Plan, Step, Tool, Why},
+    plan::{Clock, Install, Plan, Step, Why},
     policy::Policy,
     protocol::Judged,
     rebuild::{Ending, NetworkRequest, Phase, Rebuild, RequestOutcome},
     report::{ArtifactPart, Enforcement, Frame, Next, Report, State},
     source::{Directory, Evidence, EvidenceKind, Source, Trust},
+    toolchain::Tool,
     verdict::{Observations, Timings, judge},
 };
 
@@ -84,7 +85,7 @@ fn step(argv: &[&str]) -> Step {
 }
 
 fn plan() -> Plan {
-    let tool = |name: &str, version: &str| Tool { name: name.into(), version: version.into() };
+    let tool = |name: &str, version: &str| Tool::named(name, version).unwrap();
     Plan {
         node: tool("node", "22.23.3"),
         package_manager: tool("npm", "11.19.1"),

@@ -113,6 +113,11 @@ impl Upstream {
         &self.registries
     }
 
+    /// The client that reaches them, for answers that are passed on as they come.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
     /// How many requests went out to registries so far; what came from the cache is not counted.
     pub fn requests_sent(&self) -> u64 {
         self.asked.load(Ordering::Relaxed)
