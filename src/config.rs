@@ -164,7 +164,7 @@ impl Config {
             let text = std::fs::read_to_string(path)
                 .map_err(|source| ConfigError::File { path: path.clone(), source })?;
             layers = layers.merge(Toml::string(&text));
-        } else {
+        } else if defaults.data.join(FILE_NAME).is_file() {
             layers = layers.merge(Toml::file_exact(defaults.data.join(FILE_NAME)));
         }
         let config: Self = layers

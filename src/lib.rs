@@ -16,6 +16,8 @@ pub mod intake;
 mod npm;
 pub mod queue;
 pub mod reports;
+#[cfg(feature = "sabotage")]
+mod sabotage;
 pub mod second_factor;
 pub mod signer;
 pub mod store;

@@ -80,6 +80,10 @@ pub async fn spend_code(
         return Ok(Err(CodeRefused::Wrong));
     };
     let seconds = u64::try_from(now.as_seconds()).unwrap_or(0);
+    #[cfg(feature = "sabotage")]
+    if crate::sabotage::is(crate::sabotage::ANY_CODE) {
+        return Ok(Ok(seconds / CODE_STEP_SECONDS));
+    }
     match totp(&maintainer.totp_secret, account).check(code.trim(), seconds) {
         None => {
             write_guess(writer, account, GuessedFactor::Code, now).await?;

@@ -11,7 +11,7 @@ use countersign_worker::{
 use tokio::{
     io::AsyncWriteExt,
     net::TcpListener,
-    process::{Child, Command},
+    process::{Child, ChildStdin, Command},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -147,7 +147,7 @@ async fn keep_running(settings: Settings, stop: CancellationToken) {
 }
 
 async fn run_worker(settings: &Settings, stop: &CancellationToken) -> anyhow::Result<()> {
-    let mut child = start(settings).await?;
+    let (mut child, pipe) = start(settings).await?;
     tokio::select! {
         status = child.wait() => {
             let status = status?;
@@ -155,7 +155,7 @@ async fn run_worker(settings: &Settings, stop: &CancellationToken) -> anyhow::Re
         }
         () = stop.cancelled() => {
             // The end of its pipe is its sign to stop.
-            drop(child.stdin.take());
+            drop(pipe);
             child.wait().await?;
         }
     }
@@ -163,8 +163,8 @@ async fn run_worker(settings: &Settings, stop: &CancellationToken) -> anyhow::Re
 }
 
 /// This program again, with nothing of our environment. Every descriptor of ours is closed on exec; the pipe is its
-/// standard input.
-async fn start(settings: &Settings) -> anyhow::Result<Child> {
+/// standard input, and is handed back because its end is the worker's sign to stop.
+async fn start(settings: &Settings) -> anyhow::Result<(Child, ChildStdin)> {
     let program = std::env::current_exe().context("this program's own path is not known")?;
     let mut command = Command::new(program);
     command.args(["worker", "--settings-from-stdin"]).env_clear().current_dir("/");
@@ -181,9 +181,9 @@ async fn start(settings: &Settings) -> anyhow::Result<Child> {
         .context("a worker process cannot be started")?;
     let mut line = serde_json::to_string(settings)?;
     line.push('\n');
-    let pipe = child.stdin.as_mut().context("the worker's input was piped")?;
+    let mut pipe = child.stdin.take().context("the worker's input was piped")?;
     pipe.write_all(line.as_bytes()).await.context("the worker does not take its settings")?;
-    Ok(child)
+    Ok((child, pipe))
 }
 
 async fn stop_on_signal(stop: CancellationToken) {

@@ -246,7 +246,12 @@ impl Stage {
     pub(super) async fn honest_release(&mut self) -> anyhow::Result<String> {
         self.narrator.step("CI stages the honest release");
         let started = Instant::now();
-        let id = self.stage(&["stage", "publish", "--json"]).await?;
+        #[cfg(feature = "sabotage")]
+        if crate::sabotage::is(crate::sabotage::TAMPERED_FOR_HONEST) {
+            let built = self.checkout.join("dist/index.js");
+            std::fs::write(&built, format!("{}// x\n", std::fs::read_to_string(&built)?))?;
+        }
+        let id = self.stage(&["stage", "publish", "--ignore-scripts", "--json"]).await?;
         let answer = self.wait(&id).await?;
         let seconds = started.elapsed().as_secs_f64();
         let report = self.report(&id).await?;

@@ -1,5 +1,6 @@
 //! The one test binary: real parts together, and the repository's own rules.
 
+mod demo;
 mod hostile;
 mod npm;
 mod support;
