@@ -24,13 +24,12 @@ pub(crate) async fn healthz() -> &'static str {
 pub(crate) async fn readyz(State(app): State<App>) -> Response {
     let (store, blobs) = tokio::join!(app.store.ping(), app.blobs.ping());
     let is_ready = store.is_ok() && blobs.is_ok();
-    for error in [
+    let troubles = [
         store.as_ref().err().map(ToString::to_string),
         blobs.as_ref().err().map(ToString::to_string),
-    ] {
-        if let Some(error) = error {
-            tracing::error!(error, "the service is not ready");
-        }
+    ];
+    for error in troubles.into_iter().flatten() {
+        tracing::error!(error, "the service is not ready");
     }
     let word = |is_well: bool| if is_well { "ok" } else { "unavailable" };
     let work = if is_ready { work(&app).await.ok() } else { None };

@@ -63,7 +63,7 @@ fn git() -> Wall {
     let version = std::process::Command::new("git").arg("--version").output();
     let found = version.ok().filter(|output| output.status.success());
     Wall {
-        name: "git".into(),
+        name: "git",
         stands: found.is_some(),
         detail: found.map_or_else(
             || "the program git is not installed".to_owned(),
@@ -77,7 +77,7 @@ fn git() -> Wall {
 async fn registry(is_root: bool) -> Wall {
     let asked = ask_registry(is_root).await;
     Wall {
-        name: "registry".into(),
+        name: "registry",
         stands: asked.is_ok(),
         detail: asked.unwrap_or_else(|error| format!("{error:#}")),
         mend: Some("npm ping    # must answer; see `registry` and `cafile` in ~/.npmrc".to_owned()),

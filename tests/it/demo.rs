@@ -14,7 +14,11 @@ fn demo(sabotage: Option<&str>) -> Output {
 }
 
 fn told(output: &Output) -> String {
-    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+    format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
 }
 
 #[test]
@@ -22,7 +26,12 @@ fn the_demo_goes_the_whole_road_and_every_step_is_as_it_should_be() {
     let output = demo(None);
     let told = told(&output);
     assert_eq!(output.status.code(), Some(0), "{told}");
-    for step in ["the verdict is pass", "it names dist/index.js", "source-not-enrolled", "npm install works"] {
+    for step in [
+        "the verdict is pass",
+        "it names dist/index.js",
+        "source-not-enrolled",
+        "npm install works",
+    ] {
         assert!(told.contains(step), "{step} is missing in {told}");
     }
 }
@@ -44,7 +53,10 @@ fn the_demo_notices_a_tampered_tarball_in_the_honest_ones_place() {
 #[test]
 #[cfg(feature = "sabotage")]
 fn the_demo_notices_a_verifier_that_always_says_pass() {
-    notices("always-pass", "Somebody with CI's token stages the same tag with one line added to a built file");
+    notices(
+        "always-pass",
+        "Somebody with CI's token stages the same tag with one line added to a built file",
+    );
 }
 
 #[test]
