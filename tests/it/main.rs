@@ -3,5 +3,6 @@
 mod demo;
 mod hostile;
 mod npm;
+mod road;
 mod support;
 mod tidy;

@@ -5,5 +5,5 @@
 mod bounds;
 mod input;
 mod network;
-mod rig;
+pub(crate) mod rig;
 mod secrets;

@@ -139,7 +139,7 @@ async fn a_body_over_the_bound_is_refused_in_words_and_not_by_a_broken_connectio
     let ci = served.token(&[Scope::Stage], &[]).await;
     let chunk = bytes::Bytes::from(vec![b' '; 1024 * 1024]);
     let endless = |megabytes: usize| {
-        let chunks = vec![Ok::<_, std::io::Error>(chunk.clone()); megabytes];
+        let chunks = std::iter::repeat_n(chunk.clone(), megabytes).map(Ok::<_, std::io::Error>);
         reqwest::Body::wrap_stream(futures_util::stream::iter(chunks))
     };
     let (status, refused) = post(&served, PATH, Some(&ci), endless(190)).await;

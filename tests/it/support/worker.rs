@@ -5,10 +5,11 @@ use bytes::Bytes;
 use countersign_core::{
     Sha512, archive,
     compare::compare,
-    plan::{Clock, Install, Plan, Step, Tool},
+    plan::{Clock, Install, Plan, Step},
     protocol::{Attempt, Job, Judged, WorkerReport},
     rebuild::{Ending, Rebuild},
     source::{Reference, Source, Trust},
+    toolchain::{Tool, ToolName},
     verdict::{Observations, judge},
 };
 
@@ -67,11 +68,10 @@ fn source(job: &Job) -> Source {
 }
 
 fn plan(job: &Job) -> Plan {
-    let tool =
-        |name: &str, version: &str| Tool { name: name.to_owned(), version: version.to_owned() };
+    let tool = |name, version: &str| Tool { name, version: version.parse().unwrap() };
     Plan {
-        node: tool("node", "22.23.3"),
-        package_manager: tool("npm", "11.19.1"),
+        node: tool(ToolName::Node, "22.23.3"),
+        package_manager: tool(ToolName::Npm, "11.19.1"),
         directory: job.source.directory.clone().unwrap(),
         install: Install::None,
         build: Vec::new(),
