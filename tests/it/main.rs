@@ -2,6 +2,7 @@
 
 mod demo;
 mod hostile;
+mod killed;
 mod npm;
 mod road;
 mod support;

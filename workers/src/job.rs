@@ -68,6 +68,15 @@ impl Tools {
         Self { init, ..self }
     }
 
+    /// Clears away what workers that died left on this machine. A worker does it when it starts; jobs of living workers
+    /// are not touched.
+    ///
+    /// # Errors
+    /// A wall of the sandbox is missing, or something cannot be removed.
+    pub fn sweep(&self) -> anyhow::Result<()> {
+        rebuild::sweep(&self.work)
+    }
+
     fn means(&self) -> Means<'_> {
         Means {
             upstream: &self.upstream,

@@ -41,6 +41,10 @@ const TRANSFER_TIMEOUT: Duration = Duration::from_secs(300);
 pub async fn run(settings: &Settings, stop: &CancellationToken) -> anyhow::Result<()> {
     let tools = Arc::new(Tools::open(settings)?);
     let service = Service::new(settings)?;
+    // A job that then meets a missing wall says so by itself, and to the right people.
+    if let Err(error) = tokio::task::block_in_place(|| tools.sweep()) {
+        tracing::warn!(error = %format!("{error:#}"), "what dead workers left cannot be cleared away");
+    }
     tracing::info!(worker = %settings.name, service = %settings.service, "worker is ready");
     while !stop.is_cancelled() {
         tokio::select! {
@@ -59,6 +63,7 @@ pub async fn run(settings: &Settings, stop: &CancellationToken) -> anyhow::Resul
 }
 
 /// The service as a worker sees it.
+#[derive(Clone)]
 struct Service {
     client: Client,
     address: String,
@@ -114,11 +119,18 @@ impl Service {
         let spec = lease.job.subject.spec();
         tracing::info!(verification = %lease.job.verification, artifact = %spec, "job begins");
         let state = Arc::new(JobState::default());
+        let given_up = CancellationToken::new();
+        let keeper = tokio::spawn(self.clone().keep(
+            lease.clone(),
+            Arc::clone(&state),
+            stop.clone(),
+            given_up.clone(),
+        ));
         let came_out = tokio::select! {
             came_out = self.do_and_report(&lease, tools, &state) => came_out,
-            () = self.keep_alive(&lease, &state) => Err(anyhow::anyhow!("the lease died or the job was withdrawn")),
-            () = stop.cancelled() => Err(anyhow::anyhow!("the worker was told to stop")),
+            () = given_up.cancelled() => Err(anyhow::anyhow!("the lease died, the job was withdrawn, or the worker was told to stop")),
         };
+        keeper.abort();
         state.cancel.store(true, Ordering::Relaxed);
         match came_out {
             Ok(()) => {
@@ -128,6 +140,20 @@ impl Service {
                 tracing::warn!(verification = %lease.job.verification, error = %format!("{error:#}"), "job is given up");
             }
         }
+    }
+
+    /// Keeps a job's lease alive, and gives the job up when that ends or the worker is told to stop. It is a task of its
+    /// own: a job blocks the one that it runs in, and then looks at the state's flag alone.
+    async fn keep(
+        self,
+        lease: Lease,
+        state: Arc<JobState>,
+        stop: CancellationToken,
+        given_up: CancellationToken,
+    ) {
+        tokio::select! { () = self.keep_alive(&lease, &state) => {} () = stop.cancelled() => {} }
+        state.cancel.store(true, Ordering::Relaxed);
+        given_up.cancel();
     }
 
     async fn do_and_report(

@@ -3,6 +3,7 @@
 //! here, but for its name and digest, which the mirror refuses.
 
 mod ending;
+mod socket;
 mod steps;
 
 use std::{
@@ -10,6 +11,7 @@ use std::{
     sync::Arc,
 };
 
+use anyhow::Context;
 use countersign_core::{
     Subject,
     finding::{Code, Finding},
@@ -24,11 +26,12 @@ use crate::{
     checkout::{CheckoutError, ExportTree},
     mirror::{LockedVersion, Mirror, MirrorPolicy, Record},
     progress::Watch,
-    sandbox::{Limits, SandboxError},
+    sandbox::{self, Limits, SandboxError},
     toolchain::{Cache, ToolchainError},
     upstream::Upstream,
 };
 
+use socket::SocketFolder;
 pub(crate) use steps::Durations;
 
 /// What the sandbox's root file system is: the host's own `/usr`, read-only.
@@ -136,15 +139,16 @@ pub(crate) async fn run(
 ) -> Result<Rebuilt, Failure> {
     let node = ensure(&order.plan.node, means, watch).await?;
     let npm = ensure(&order.plan.package_manager, means, watch).await?;
-    let sockets = socket_folder(&means.work)?;
+    let sockets = SocketFolder::make(&means.work)
+        .with_context(|| format!("no folder can be made in `{}`", means.work.display()))?;
     let policy = MirrorPolicy {
         subject: (order.subject.name.clone(), order.subject.version.clone()),
         staged_sha512: order.subject.sha512,
         cutoff: order.plan.cutoff,
         locked: order.locked.clone(),
     };
-    let mirror = Mirror::start(&sockets.path().join("mirror.sock"), policy, means.upstream.clone())
-        .map_err(|error| {
+    let mirror =
+        Mirror::start(&sockets.socket(), policy, means.upstream.clone()).map_err(|error| {
             anyhow::Error::from(error).context("the registry mirror cannot be started")
         })?;
     let mirror = Arc::new(mirror);
@@ -166,16 +170,13 @@ async fn ensure(tool: &Tool, means: &Means<'_>, watch: Watch<'_>) -> Result<Path
     Ok(means.cache.ensure(means.upstream, tool, &mut tell).await?)
 }
 
-/// A folder for the mirror's socket that the launcher, still with the worker's rights, can reach.
-fn socket_folder(work: &Path) -> Result<tempfile::TempDir, Failure> {
-    let made = std::fs::create_dir_all(work)
-        .and_then(|()| tempfile::Builder::new().prefix("mirror-").tempdir_in(work));
-    made.map_err(|error| {
-        Failure::Own(
-            anyhow::Error::from(error)
-                .context(format!("no folder can be made in `{}`", work.display())),
-        )
-    })
+/// Clears away what dead workers left where rebuilds take place: processes, cgroups, mounts, folders.
+///
+/// # Errors
+/// A wall of the sandbox is missing, or something cannot be removed.
+pub(crate) fn sweep(work: &Path) -> anyhow::Result<()> {
+    sandbox::sweep(work)?;
+    socket::sweep(work).with_context(|| format!("`{}` cannot be cleared", work.display()))
 }
 
 /// Runs `work` on a thread that lives as long as it does, and blocks until it is done. Other tasks of the runtime go on.

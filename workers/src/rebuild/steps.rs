@@ -279,6 +279,9 @@ impl Bench<'_> {
             ("SOURCE_DATE_EPOCH", epoch.as_str()),
             ("NO_UPDATE_NOTIFIER", "1"),
             ("npm_config_registry", INSIDE_REGISTRY),
+            // By default npm turns only the public registry's addresses of a lockfile into ours, and asks every other one
+            // itself (npm 8.5 and later, arborist's `replaceRegistryHost`). Hosts that are no registry never come so far.
+            ("npm_config_replace_registry_host", "always"),
             ("npm_config_cache", "/build/.npm-cache"),
             ("npm_config_userconfig", "/tmp/home/.npmrc"),
             ("npm_config_update_notifier", "false"),
