@@ -2,6 +2,9 @@
 //! brings it to its end, and what the dead one left is cleared away. The peer that keeps the worker in a phase is the
 //! test's own and simply does not answer, so that nothing here waits for a time.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails where it stands")]
+#![expect(clippy::print_stdout, reason = "what a failing test found out stands beside it")]
+
 mod peers;
 mod process;
 mod service;
@@ -60,9 +63,9 @@ impl Scene {
         assert!(came, "nobody asked: {:#?}", self.service.report().await);
     }
 
-    /// Kills `first`, and sees to it that `second` has the last word. `open` lets the peer answer from now on; `helped`
+    /// Kills `first` and sees to it that `second` has the last word. `open` lets the peer answer from now on; `helped`
     /// is called again and again while the second worker works.
-    async fn is_taken_over(self, first: Worker, open: impl FnOnce(), helped: impl Fn()) {
+    async fn replaces(self, first: Worker, open: impl FnOnce(), helped: impl Fn()) {
         let job = first.job();
         println!("killed with {job}");
         first.kill();
@@ -97,7 +100,7 @@ async fn a_worker_killed_while_it_fetches_is_replaced() {
     let mut stalled = scene.service.stall(paths::TARBALL);
     let first = scene.worker("first");
     scene.comes_to(&mut stalled).await;
-    scene.is_taken_over(first, || stalled.open(), || ()).await;
+    scene.replaces(first, || stalled.open(), || ()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -114,7 +117,7 @@ async fn a_worker_killed_while_it_checks_out_is_replaced() {
     scene.service.stage(&release, &host.url("hostile.git")).await;
     let first = scene.worker("first");
     scene.comes_to(&mut stalled).await;
-    scene.is_taken_over(first, || stalled.open(), || ()).await;
+    scene.replaces(first, || stalled.open(), || ()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -129,7 +132,7 @@ async fn a_worker_killed_while_it_installs_is_replaced() {
     let first = scene.worker("first");
     scene.comes_to(&mut stalled).await;
     scene.service.expect_phase(Phase::Install, PATIENCE).await;
-    scene.is_taken_over(first, || stalled.open(), || ()).await;
+    scene.replaces(first, || stalled.open(), || ()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -151,7 +154,7 @@ async fn a_worker_killed_while_it_builds_is_replaced() {
     assert!(within(PATIENCE, waits).await, "the build never opened its FIFO");
     scene.service.expect_phase(Phase::Build, PATIENCE).await;
     let work = scene.place("work");
-    scene.is_taken_over(first, || (), || process::write_to_fifos(&work)).await;
+    scene.replaces(first, || (), || process::write_to_fifos(&work)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -163,5 +166,5 @@ async fn a_worker_killed_while_it_reports_is_replaced() {
     let mut stalled = scene.service.stall(paths::REPORT);
     let first = scene.worker("first");
     scene.comes_to(&mut stalled).await;
-    scene.is_taken_over(first, || stalled.open(), || ()).await;
+    scene.replaces(first, || stalled.open(), || ()).await;
 }
