@@ -10,30 +10,32 @@ use crate::{app::App, approval, queue};
 /// A lost worker is noticed so long after its lease ended, where no other worker asks for work in between.
 const SWEEP: Duration = Duration::from_secs(1);
 
+/// An approval whose release failed (a full disk, a database that did not answer) is taken up again after so many sweeps.
+const SWEEPS_BETWEEN_RELEASES: u32 = 60;
+
 /// Starts it; it ends when `stop` is cancelled, and the tracker waits for that.
 pub fn start_background(app: &App, stop: &CancellationToken) -> TaskTracker {
     let tracker = TaskTracker::new();
     let (app, stop) = (app.clone(), stop.clone());
-    tracker.spawn(async move {
-        let work = async {
-            if let Err(error) = approval::finish_releases(&app).await {
-                tracing::error!(
-                    error = format!("{:#}", anyhow::Error::from(error)),
-                    "releases that were cut off could not be finished"
-                );
-            }
-            loop {
-                tokio::time::sleep(SWEEP).await;
-                if let Err(error) = queue::sweep(&app).await {
-                    tracing::error!(
-                        error = format!("{:#}", anyhow::Error::from(error)),
-                        "the queue could not be swept"
-                    );
-                }
-            }
-        };
-        stop.run_until_cancelled(work).await;
-    });
+    tracker.spawn(async move { stop.run_until_cancelled(run(&app)).await });
     tracker.close();
     tracker
+}
+
+async fn run(app: &App) {
+    loop {
+        if let Err(error) = approval::finish_releases(app).await {
+            log("releases that were cut off could not be finished", error);
+        }
+        for _ in 0..SWEEPS_BETWEEN_RELEASES {
+            if let Err(error) = queue::sweep(app).await {
+                log("the queue could not be swept", error);
+            }
+            tokio::time::sleep(SWEEP).await;
+        }
+    }
+}
+
+fn log(what: &str, error: impl Into<anyhow::Error>) {
+    tracing::error!(error = format!("{:#}", error.into()), "{what}");
 }

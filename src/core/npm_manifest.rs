@@ -109,7 +109,7 @@ fn facts(package: &Map<String, Value>) -> BTreeMap<String, Value> {
             put(field.to_owned(), json!(normal(text)));
         }
     }
-    const AS_WRITTEN: [&str; 10] = [
+    const AS_WRITTEN: [&str; 11] = [
         "engines",
         "os",
         "cpu",
@@ -120,6 +120,7 @@ fn facts(package: &Map<String, Value>) -> BTreeMap<String, Value> {
         "type",
         "browser",
         "peerDependenciesMeta",
+        "acceptDependencies",
     ];
     for field in AS_WRITTEN {
         put(field.to_owned(), package.get(field).cloned().unwrap_or_default());

@@ -65,6 +65,7 @@ fn each_field_that_an_installer_acts_on_is_held_against_the_file() {
         ("peerDependencies.a", json!({"a": "1"}), json!({})),
         ("peerDependenciesMeta", json!({"a": {"optional": true}}), json!({})),
         ("bin.c", json!({"c": "a.js"}), json!({"c": "b.js"})),
+        ("acceptDependencies", json!({"a": "*"}), json!({})),
         ("engines", json!({"node": "1"}), json!({"node": "2"})),
         ("os", json!(["linux"]), json!(["!linux"])),
         ("cpu", json!(["x64"]), json!([])),

@@ -1,6 +1,6 @@
 //! SQLite: how it is opened, how it locks, and which constraint refused. It knows nothing of what is stored.
 
-use std::{str::FromStr, time::Duration};
+use std::{fs::File, path::Path, str::FromStr, time::Duration};
 
 use sqlx::{
     Sqlite, SqlitePool, Transaction,
@@ -41,10 +41,7 @@ impl Pools {
             .connect_with(options.clone())
             .await
             .map_err(|error| failed(error.into()))?;
-        sqlx::migrate!("migrations/sqlite")
-            .run(&writing)
-            .await
-            .map_err(|error| failed(error.into()))?;
+        bring_forward(&writing, options.get_filename()).await.map_err(failed)?;
         let reading = SqlitePoolOptions::new()
             .max_connections(READERS_MAX)
             .connect_with(options.pragma("query_only", "on"))
@@ -66,6 +63,23 @@ impl Pools {
         self.reading.close().await;
         self.writing.close().await;
     }
+}
+
+/// Brings the database forward, one process at a time: SQLite has no lock that spans several migrations, and `serve` and an
+/// operator's command may well start at once on an empty folder.
+async fn bring_forward(
+    writing: &SqlitePool,
+    database: &Path,
+) -> std::result::Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    let path = database.with_extension("migrating");
+    let lock = move || {
+        let file = File::options().create(true).append(true).open(path)?;
+        file.lock()?;
+        Ok::<File, std::io::Error>(file)
+    };
+    let _until_done = tokio::task::spawn_blocking(lock).await??;
+    sqlx::migrate!("migrations/sqlite").run(writing).await?;
+    Ok(())
 }
 
 /// SQLite names the columns of a violated unique index and not the index. The second text is the name that the

@@ -123,7 +123,7 @@ fn others() -> Vec<(&'static str, String)> {
     let open = samples::stage(Approval::Open { unverified: false });
     let closed = samples::closed(&tampered, Some("A stage that passes opens it."));
     let refused = Some("This code was used; wait for the next, 17 s.".to_owned());
-    let log = b"> left-pad@1.3.1 build\n> tsc\n\n\x1b[31merror\x1b[0m TS2304: \xe2\x80\xaeevil\n10 %\r100 %\n";
+    let log = b"== install: npm ci\nadded 3 packages\n== build: npm run build\n> left-pad@1.3.1 build\n> tsc\n\n\x1b[31merror\x1b[0m TS2304: \xe2\x80\xaeevil\n10 %\r100 %\n";
     let path = "dist/index.js";
     let comparison = tampered.comparison.as_ref().unwrap();
     let file = comparison.files.iter().find(|file| file.path == path).unwrap();

@@ -1,4 +1,4 @@
-//! The log of a rebuild as a page: control sequences of terminals taken out, lines numbered, phases set off. It reads
+//! The log of a rebuild as a page: control sequences of terminals taken out, lines numbered, folded by phase. It reads
 //! text and knows nothing of where it is kept.
 
 use askama::Template;
@@ -6,10 +6,15 @@ use askama::Template;
 use super::{
     address,
     shell::{Shell, Viewer},
+    words,
 };
 
 /// Lines that one page shows; the download has all.
 const LINES_MAX: usize = 20_000;
+/// Up to so many lines nothing is folded away; of longer logs only the part in which it ended is open.
+const OPEN_LINES_MAX: usize = 500;
+/// What the worker writes before each step. A build may print the same; then its log has one part more, and that is all.
+const HEADING: &str = "== ";
 
 /// One line.
 pub(crate) struct LogLine {
@@ -17,6 +22,18 @@ pub(crate) struct LogLine {
     pub(crate) number: usize,
     /// What it says.
     pub(crate) text: String,
+}
+
+/// The lines of one step.
+pub(crate) struct Part {
+    /// The worker's line that begins it; none before the first.
+    pub(crate) heading: Option<LogLine>,
+    /// What was printed.
+    pub(crate) lines: Vec<LogLine>,
+    /// `12 lines`.
+    pub(crate) count: String,
+    /// Whether it is shown open.
+    pub(crate) open: bool,
 }
 
 /// The page.
@@ -27,7 +44,7 @@ pub(crate) struct LogPage {
     spec: String,
     back: String,
     download: String,
-    lines: Vec<LogLine>,
+    parts: Vec<Part>,
     left_out: usize,
 }
 
@@ -42,9 +59,38 @@ impl LogPage {
             spec: spec.to_owned(),
             back: address::stage(id),
             download: format!("{}?download", address::of_stage(id, "log")),
-            lines,
+            parts: parts(lines),
             left_out,
         }
+    }
+}
+
+fn parts(lines: Vec<LogLine>) -> Vec<Part> {
+    let all_open = lines.len() <= OPEN_LINES_MAX;
+    let mut parts: Vec<Part> = Vec::new();
+    for line in lines {
+        let heading = line.text.strip_prefix(HEADING).map(str::to_owned);
+        match (heading, parts.last_mut()) {
+            (Some(text), _) => parts.push(Part::begun_by(Some(LogLine { text, ..line }))),
+            (None, Some(part)) => part.lines.push(line),
+            (None, None) => {
+                let mut part = Part::begun_by(None);
+                part.lines.push(line);
+                parts.push(part);
+            }
+        }
+    }
+    let last = parts.len().saturating_sub(1);
+    for (index, part) in parts.iter_mut().enumerate() {
+        part.count = words::counted(part.lines.len() as u64, "line", "lines");
+        part.open = all_open || index == last;
+    }
+    parts
+}
+
+impl Part {
+    fn begun_by(heading: Option<LogLine>) -> Self {
+        Self { heading, lines: Vec::new(), count: String::new(), open: false }
     }
 }
 
@@ -135,6 +181,30 @@ mod tests {
     #[test]
     fn a_progress_bar_leaves_what_it_printed_last() {
         assert_eq!(texts(b"10 %\r50 %\r100 %\r\ndone\r\n"), ["100 %", "done"]);
+    }
+
+    #[test]
+    fn each_step_is_a_part_and_of_a_long_log_the_last_one_is_open() {
+        let log = b"before\n== install: npm ci\nadded 3\n== build: npm run build\ndone\n";
+        let shown: Vec<(String, usize, bool)> = parts(lines(log))
+            .into_iter()
+            .map(|part| {
+                let heading = part.heading.map_or_else(String::new, |line| line.text);
+                (heading, part.lines[0].number, part.open)
+            })
+            .collect();
+        assert_eq!(
+            shown,
+            [
+                (String::new(), 1, true),
+                ("install: npm ci".to_owned(), 3, true),
+                ("build: npm run build".to_owned(), 5, true)
+            ]
+        );
+        let long =
+            [&b"== install: npm ci\n"[..], &b"x\n".repeat(600), b"== build: b\ny\n"].concat();
+        let open: Vec<bool> = parts(lines(&long)).iter().map(|part| part.open).collect();
+        assert_eq!(open, [false, true]);
     }
 
     #[test]

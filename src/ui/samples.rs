@@ -6,7 +6,7 @@ use countersign_core::{
     compare::{Comparison, Counts, FileComparison, Level, Status},
     finding::{Code, Finding},
     manifest::FileRecord,
-    plan::{Clock, Install, Plan, Step, Why},
+    plan::{Clock, Install, PACKED, Plan, Step, Why},
     policy::Policy,
     protocol::Judged,
     rebuild::{Ending, NetworkRequest, Phase, Rebuild, RequestOutcome},
@@ -96,7 +96,7 @@ fn plan() -> Plan {
             argv: ["npm", "ci"].map(str::to_owned).to_vec(),
         },
         build: vec![step(&["npm", "run", "build"])],
-        pack: step(&["npm", "pack", "--ignore-scripts"]),
+        pack: step(&["npm", "pack", "--pack-destination", PACKED]),
         cutoff: NOW.plus_seconds(-3_600),
         clock: Clock::Real,
         why: vec![

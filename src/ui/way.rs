@@ -336,7 +336,13 @@ fn by_hand(report: &Report) -> Option<String> {
             lines.push(in_folder(directory.as_str(), argv));
         }
     }
-    lines.extend(plan.build.iter().chain([&plan.pack]).map(command));
+    lines.extend(plan.build.iter().map(command));
+    let mut pack = plan.pack.clone();
+    // The sandbox's own folder for it; outside, beside the clone.
+    for argument in pack.argv.iter_mut().filter(|argument| *argument == plan::PACKED) {
+        "..".clone_into(argument);
+    }
+    lines.push(command(&pack));
     Some(lines.join("\n"))
 }
 

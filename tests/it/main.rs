@@ -1,9 +1,15 @@
 //! The one test binary: real parts together, and the repository's own rules.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on stops there, and says where")]
 
+mod browser;
 mod demo;
 mod hostile;
 mod killed;
 mod npm;
+mod pages;
 mod road;
+mod service;
+mod store;
 mod support;
+mod tarballs;
 mod tidy;

@@ -7,7 +7,7 @@ use std::{collections::BTreeSet, path::PathBuf, time::Instant};
 use bytes::Bytes;
 use countersign_core::{
     archive::{self, Archive},
-    compare::{Comparison, Level, compare},
+    compare::{Comparison, Level, Status, compare},
     finding::{Code, Finding},
     plan::{Declared, Offer, Plan, PlanProblem, candidates, warnings},
     protocol::{Attempt, Job, Judged},
@@ -330,13 +330,31 @@ impl Story<'_> {
         self.seen.rebuild = Some(tried.rebuild);
         self.comparison = tried.comparison;
         self.rebuilt = tried.tarball;
-        if !equal && !checkout.submodules_unavailable.is_empty() {
+        if !equal && self.may_be_for_want_of(checkout) {
             let message = format!(
-                "The submodule {} could not be fetched.",
-                checkout.submodules_unavailable.join(", ")
+                "The tree could not be had whole, and it did not come out the same without {}.",
+                checkout.unavailable.join(", ")
             );
             self.seen.undetermined = Some(Finding::new(Code::RepositoryUnavailable, message));
         }
+    }
+
+    /// Whether what could not be had of the tree may be why it did not come out the same: a step failed, or a file that
+    /// differs lies in the gap. A build that ended well without it did not need it.
+    fn may_be_for_want_of(&self, checkout: &Checkout) -> bool {
+        let gone = &checkout.unavailable;
+        let stumbled = self.seen.rebuild.as_ref().is_some_and(|rebuild| {
+            matches!(rebuild.ending, Ending::Failed { .. } | Ending::PackedAfterError { .. })
+        });
+        let lies_in_gap = |path: &str| {
+            let path = checkout.source.directory.join(path);
+            gone.iter().any(|gap| {
+                path.strip_prefix(gap).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            })
+        };
+        let files = self.comparison.iter().flat_map(|comparison| &comparison.files);
+        let mut differing = files.filter(|file| file.status != Status::Same);
+        !gone.is_empty() && (stumbled || differing.any(|file| lies_in_gap(&file.path)))
     }
 
     fn judged(self) -> Output {

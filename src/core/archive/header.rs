@@ -32,7 +32,7 @@ pub(super) struct Header {
     pub(super) path: Vec<u8>,
     pub(super) executable: bool,
     pub(super) size: u64,
-    pub(super) tolerance: Option<Tolerance>,
+    pub(super) tolerances: Vec<Tolerance>,
 }
 
 /// A field of the header by its place.
@@ -61,6 +61,9 @@ const GNAME: Field = field("gname", 297, 32);
 const DEVMAJOR: Field = field("devmajor", 329, 8);
 const DEVMINOR: Field = field("devminor", 337, 8);
 const PREFIX: Field = field("prefix", 345, 155);
+const SHORT_PREFIX: Field = field("prefix", 345, 130);
+const ATIME: Field = field("atime", 476, 12);
+const CTIME: Field = field("ctime", 488, 12);
 const REST: Field = field("padding", 500, 12);
 
 const MODE_PERMISSIONS: u64 = 0o777;
@@ -73,16 +76,21 @@ pub(super) fn read(block: &Block, at: usize) -> Result<Header, Refusal> {
     checksum(block, at)?;
     let size = number(block, at, &SIZE)?;
     number(block, at, &MTIME)?;
-    for owner in [&UID, &GID, &DEVMAJOR, &DEVMINOR] {
-        number_or_empty(block, at, owner)?;
+    let mut tolerances = Vec::new();
+    for owner in [&UID, &GID] {
+        tolerances.extend(owner_number(block, at, owner)?);
+    }
+    for device in [&DEVMAJOR, &DEVMINOR] {
+        number_or_empty(block, at, device)?;
     }
     let kind = kind(block, at)?;
-    magic_fits(magic, kind, block, at)?;
+    tolerances.extend(magic_fits(magic, kind, block, at)?);
     if slice(block, &LINK_NAME).iter().any(|&byte| byte != 0) {
         let what = format!("a member names {} as a link's target", quoted_text(block, &LINK_NAME));
         return Err(Refusal::in_tar(Rule::LinkName, at + LINK_NAME.at, what));
     }
-    let (executable, tolerance) = mode(number(block, at, &MODE)?, kind, at)?;
+    let (executable, type_bits) = mode(number(block, at, &MODE)?, kind, at)?;
+    tolerances.extend(type_bits);
     for owner in [&UNAME, &GNAME] {
         if text(block, at, owner)?.len() == owner.bytes {
             let what = format!("the {} has no end", owner.name);
@@ -93,7 +101,9 @@ pub(super) fn read(block: &Block, at: usize) -> Result<Header, Refusal> {
         let what = "the last bytes of a header are not zero";
         return Err(Refusal::in_tar(Rule::Padding, at + REST.at + offset, what));
     }
-    Ok(Header { kind, path: path(block, at)?, executable, size, tolerance })
+    let (path, times) = path(block, at)?;
+    tolerances.extend(times);
+    Ok(Header { kind, path, executable, size, tolerances })
 }
 
 fn slice<'a>(block: &'a Block, field: &Field) -> &'a [u8] {
@@ -119,18 +129,30 @@ fn magic(block: &Block, at: usize) -> Result<Magic, Refusal> {
     }
 }
 
-/// GNU's magic belongs to GNU's long paths and to nothing else; where they write a prefix, GNU keeps times.
-fn magic_fits(magic: Magic, kind: Kind, block: &Block, at: usize) -> Result<(), Refusal> {
-    let gnu = kind == Kind::GnuLongPath;
-    if gnu != (magic == Magic::Gnu) {
-        let what = "the header's magic is not that of its type";
-        return Err(Refusal::in_tar(Rule::HeaderMagic, at + MAGIC.at, what));
+/// GNU's long paths have GNU's magic. Files and folders may have it too, for all readers alike as long as the prefix is
+/// empty, in which GNU keeps other things; an extended header never has it.
+fn magic_fits(
+    magic: Magic,
+    kind: Kind,
+    block: &Block,
+    at: usize,
+) -> Result<Option<Tolerance>, Refusal> {
+    let prefix_is_empty = slice(block, &PREFIX).iter().all(|&byte| byte == 0);
+    match (magic, kind) {
+        (Magic::Ustar, Kind::File | Kind::Directory | Kind::Pax | Kind::PaxGlobal) => Ok(None),
+        (Magic::Gnu, Kind::GnuLongPath) if prefix_is_empty => Ok(None),
+        (Magic::Gnu, Kind::File | Kind::Directory) if prefix_is_empty => {
+            Ok(Some(Tolerance::GnuHeaders))
+        }
+        (Magic::Ustar, Kind::GnuLongPath)
+        | (
+            Magic::Gnu,
+            Kind::File | Kind::Directory | Kind::GnuLongPath | Kind::Pax | Kind::PaxGlobal,
+        ) => {
+            let what = "the header's magic does not go with its type or its prefix";
+            Err(Refusal::in_tar(Rule::HeaderMagic, at + MAGIC.at, what))
+        }
     }
-    if gnu && slice(block, &PREFIX).iter().any(|&byte| byte != 0) {
-        let what = "a header of a long path has a prefix";
-        return Err(Refusal::in_tar(Rule::HeaderText, at + PREFIX.at, what));
-    }
-    Ok(())
 }
 
 /// The sum of all bytes, taken as unsigned, with the checksum's own bytes as spaces.
@@ -165,6 +187,15 @@ fn number_or_empty(block: &Block, at: usize, field: &Field) -> Result<(), Refusa
         return Ok(());
     }
     number(block, at, field).map(|_| ())
+}
+
+/// An owner's number, which no installer looks at. Where it is too large for octal, old packers wrote it in base 256; node-tar
+/// drops the whole header where the first byte of that is another than 0x80 or the number beyond 2^53.
+fn owner_number(block: &Block, at: usize, field: &Field) -> Result<Option<Tolerance>, Refusal> {
+    if slice(block, field).starts_with(&[0x80, 0]) {
+        return Ok(Some(Tolerance::LargeOwner));
+    }
+    number_or_empty(block, at, field).map(|()| None)
 }
 
 fn kind(block: &Block, at: usize) -> Result<Kind, Refusal> {
@@ -218,10 +249,24 @@ fn text<'a>(block: &'a Block, at: usize, field: &Field) -> Result<&'a [u8], Refu
     Ok(&bytes[..end])
 }
 
-fn path(block: &Block, at: usize) -> Result<Vec<u8>, Refusal> {
+fn path(block: &Block, at: usize) -> Result<(Vec<u8>, Option<Tolerance>), Refusal> {
     let name = text(block, at, &NAME)?;
-    let prefix = text(block, at, &PREFIX)?;
-    Ok(if prefix.is_empty() { name.to_vec() } else { [prefix, b"/", name].concat() })
+    let (prefix, tolerance) = if has_node_tar_times(block) {
+        (text(block, at, &SHORT_PREFIX)?, Some(Tolerance::NodeTarTimes))
+    } else {
+        (text(block, at, &PREFIX)?, None)
+    };
+    let path = if prefix.is_empty() { name.to_vec() } else { [prefix, b"/", name].concat() };
+    Ok((path, tolerance))
+}
+
+/// node-tar cuts the prefix to 130 bytes and keeps two times behind it, where it is not told to leave them out as npm tells
+/// it. For all others the prefix ends at its first NUL, which is the same.
+fn has_node_tar_times(block: &Block) -> bool {
+    let times = [&ATIME, &CTIME];
+    let some = times.iter().any(|time| slice(block, time).iter().any(|&byte| byte != 0));
+    some && block[SHORT_PREFIX.at + SHORT_PREFIX.bytes] == 0
+        && times.iter().all(|time| number_or_empty(block, 0, time).is_ok())
 }
 
 fn quoted_text(block: &Block, field: &Field) -> String {

@@ -215,7 +215,7 @@ impl<'a> Reader<'a> {
             }
             let header_at = self.at;
             let header = header::read(block, header_at)?;
-            self.note(header.tolerance);
+            self.note(&header.tolerances);
             self.at += BLOCK_BYTES;
             match header.kind {
                 Kind::Pax => self.extended_header(&header, header_at)?,
@@ -282,9 +282,11 @@ impl<'a> Reader<'a> {
         Ok((start, length))
     }
 
-    fn note(&mut self, tolerance: Option<Tolerance>) {
-        if let Some(tolerance) = tolerance.filter(|one| !self.tolerances.contains(one)) {
-            self.tolerances.push(tolerance);
+    fn note(&mut self, tolerances: &[Tolerance]) {
+        for &tolerance in tolerances {
+            if !self.tolerances.contains(&tolerance) {
+                self.tolerances.push(tolerance);
+            }
         }
     }
 
@@ -327,7 +329,7 @@ impl<'a> Reader<'a> {
             let what = "a global header says more than the comment of `git archive`";
             return Err(Refusal::in_tar(Rule::Pax, at, what));
         }
-        self.note(Some(Tolerance::GitArchiveComment));
+        self.note(&[Tolerance::GitArchiveComment]);
         Ok(())
     }
 
@@ -372,7 +374,7 @@ impl<'a> Reader<'a> {
         let path = self.placed(&header, at)?;
         let key = names::collision_key(&path);
         self.keys.push(Key { key, path, directory: true, at });
-        self.note(Some(Tolerance::DirectoryEntries));
+        self.note(&[Tolerance::DirectoryEntries]);
         Ok(())
     }
 

@@ -17,16 +17,26 @@ pub enum Tolerance {
     RootName,
     /// File type bits in the mode, as packers before npm 3 write them.
     FileTypeBits,
+    /// Files and folders under GNU's magic, as `tar` writes them on Linux; their prefix is empty.
+    GnuHeaders,
+    /// Access and change times behind the prefix, as node-tar writes them where it is not told to leave them out. Tools that
+    /// pack by themselves do so, among them the one for declaration files of types.
+    NodeTarTimes,
+    /// An owner's number beyond 2^21 in base 256, as packers before npm 5 wrote it.
+    LargeOwner,
 }
 
 impl Tolerance {
     /// Every tolerance.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 8] = [
         Self::GzipFileName,
         Self::DirectoryEntries,
         Self::GitArchiveComment,
         Self::RootName,
         Self::FileTypeBits,
+        Self::GnuHeaders,
+        Self::NodeTarTimes,
+        Self::LargeOwner,
     ];
 
     /// The stable code that outsiders see.
@@ -37,6 +47,9 @@ impl Tolerance {
             Self::GitArchiveComment => "git-archive-comment",
             Self::RootName => "root-name",
             Self::FileTypeBits => "file-type-bits",
+            Self::GnuHeaders => "gnu-headers",
+            Self::NodeTarTimes => "node-tar-times",
+            Self::LargeOwner => "large-owner",
         }
     }
 
@@ -52,6 +65,13 @@ impl Tolerance {
             }
             Self::RootName => {
                 "The root folder is not called package; npm strips it whatever its name."
+            }
+            Self::GnuHeaders => "The headers are of GNU's format, as the tar program writes them.",
+            Self::NodeTarTimes => {
+                "The headers carry access and change times, as node-tar writes them by default."
+            }
+            Self::LargeOwner => {
+                "An owner's number is too large for octal digits; nobody looks at it."
             }
             Self::FileTypeBits => {
                 "The modes carry file type bits, as old versions of npm write them."

@@ -105,7 +105,7 @@ async fn a_stage_that_is_unknown_or_not_visible_is_not_found() {
     for (npm, id) in [(&scene.ada, unknown), (&scene.ci, unknown)] {
         for command in ["view", "download", "approve", "reject"] {
             let ran = npm.run(&["stage", command, id, "--otp", "123456"]).await.failed();
-            ran.says("npm error code E404").says(&format!("there is no stage"));
+            ran.says("npm error code E404").says("there is no stage");
         }
     }
 }

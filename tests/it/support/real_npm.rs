@@ -50,6 +50,11 @@ async fn toolchain() -> &'static Toolchain {
     TOOLCHAIN.get_or_init(bring).await
 }
 
+/// The pinned node.
+pub(crate) async fn node() -> &'static Path {
+    &toolchain().await.node
+}
+
 /// What a command said.
 #[derive(Clone, Debug)]
 pub(crate) struct Ran {

@@ -13,6 +13,9 @@ use countersign_core::{
     verdict::{Observations, judge},
 };
 
+/// The commit that every tag of the tests names.
+pub(crate) const COMMIT: &str = "4f2c9e1aa0b1c2d3e4f5061728394a5b6c7d8e9f";
+
 /// What an honest worker reports for a job whose rebuild gave these bytes.
 pub(crate) fn honest(job: &Job, staged: &Bytes, rebuilt: &Bytes) -> WorkerReport {
     judged_with(job, observations(job), Some((staged, rebuilt)))
@@ -60,7 +63,7 @@ fn source(job: &Job) -> Source {
         repository: job.source.repository.clone().unwrap(),
         directory: job.source.directory.clone().unwrap(),
         tag: tag.clone(),
-        commit: "4f2c9e1aa0b1c2d3e4f5061728394a5b6c7d8e9f".to_owned(),
+        commit: COMMIT.to_owned(),
         commit_time: job.staged_at,
         enrolment_revision: job.source.enrolment_revision,
         evidence: Vec::new(),

@@ -58,6 +58,8 @@ pub(super) struct Fetched {
     pub refs: BTreeMap<String, Oid>,
     /// The address that the server sent us on to.
     pub redirected_to: Option<String>,
+    /// Whether the objects are those of the repository itself, since it has gaps and could not be copied whole.
+    pub in_place: bool,
 }
 
 impl GitCache {
@@ -95,7 +97,12 @@ impl GitCache {
             Err(because) if damaged(&because) => {
                 tracing::warn!(%origin, reason = because.because, "the cached repository is damaged and is brought anew");
                 entry.discard()?;
-                entry.fetch(self, &[], watch)
+                match (entry.fetch(self, &[], watch)?, &origin) {
+                    (Err(because), Origin::Local(path)) if damaged(&because) => {
+                        entry.look_in_place(self, path, because, watch)
+                    }
+                    (whole, _) => Ok(whole),
+                }
             }
             whole => Ok(whole),
         }
@@ -244,7 +251,42 @@ impl<'a> Entry<'a> {
             return Ok(Err(self.unavailable(&said)));
         }
         let refs = self.refs(&git, watch)?;
-        Ok(Ok(Fetched { objects: self.repository().join("objects"), refs, redirected_to }))
+        let objects = self.repository().join("objects");
+        Ok(Ok(Fetched { objects, refs, redirected_to, in_place: false }))
+    }
+
+    /// A folder of this machine that lacks objects, such as a partial clone, cannot be copied by git. It is read where
+    /// it lies, and what is missing is left out.
+    fn look_in_place(
+        &self,
+        cache: &GitCache,
+        path: &Path,
+        because: Unavailable,
+        watch: Watch<'_>,
+    ) -> Result<Result<Fetched, Unavailable>, CheckoutError> {
+        let git = Git {
+            folder: &self.folder,
+            origin: Some(self.origin),
+            roots: None,
+            proxy: None,
+            time_limit: cache.time_limit,
+            bytes_max: cache.bytes_max,
+        };
+        let address = path.display().to_string();
+        let place =
+            ["-C", &address, "rev-parse", "--path-format=absolute", "--git-path", "objects"];
+        let objects = git.run(&place, watch, &mut |_| {})?;
+        let listed = git.run(&["ls-remote", "--", &address], watch, &mut |_| {})?;
+        if !objects.success || !listed.success {
+            return Ok(Err(because));
+        }
+        let objects = PathBuf::from(String::from_utf8_lossy(&objects.output).trim_end());
+        let mut refs = named(&listed.output, '\t');
+        let kept = ["refs/heads/", "refs/tags/", "refs/remotes/"];
+        refs.retain(|name, _| {
+            kept.iter().any(|kind| name.starts_with(kind)) && !name.ends_with("^{}")
+        });
+        Ok(Ok(Fetched { objects, refs, redirected_to: None, in_place: true }))
     }
 
     /// A repository appears under its name only when it is whole.
@@ -273,12 +315,7 @@ impl<'a> Entry<'a> {
         if !said.success {
             return Err(CheckoutError::GitFailed(words::reason(&said, &self.folder)));
         }
-        let text = String::from_utf8_lossy(&said.output);
-        let named = |line: &str| {
-            let (object, name) = line.split_once(' ')?;
-            Some((name.to_owned(), Oid::from_str(object).ok()?))
-        };
-        Ok(text.lines().filter_map(named).collect())
+        Ok(named(&said.output, ' '))
     }
 
     /// The repository without a fetch, where it already holds that commit.
@@ -291,7 +328,8 @@ impl<'a> Entry<'a> {
             odb.add_disk_alternate(&objects.display().to_string())?;
             Ok(odb.exists(commit))
         })?;
-        Ok(held.then(|| Fetched { objects, refs: BTreeMap::new(), redirected_to: None }))
+        let refs = BTreeMap::new();
+        Ok(held.then_some(Fetched { objects, refs, redirected_to: None, in_place: false }))
     }
 
     fn unavailable(&self, said: &Said) -> Unavailable {
@@ -302,6 +340,16 @@ impl<'a> Entry<'a> {
     fn discard(&self) -> Result<(), CheckoutError> {
         remove(&self.repository())
     }
+}
+
+/// Lines of an object and the name of a reference.
+fn named(output: &[u8], between: char) -> BTreeMap<String, Oid> {
+    let text = String::from_utf8_lossy(output);
+    let named = |line: &str| {
+        let (object, name) = line.split_once(between)?;
+        Some((name.to_owned(), Oid::from_str(object).ok()?))
+    };
+    text.lines().filter_map(named).collect()
 }
 
 /// Clears what a killed git leaves behind: locks that nobody holds, and packs and objects that were never finished.

@@ -26,7 +26,7 @@ use std::io;
 use countersign_core::{
     PackageName, Version,
     facts::SourceFacts,
-    finding::{Code, Finding},
+    finding::{Code, Finding, Severity},
     package_json::PackageJson,
     rebuild::{Ending, Phase},
     source::{Repository, Source, SourceRequest, Trust},
@@ -106,9 +106,10 @@ pub struct Checkout {
     pub findings: Vec<Finding>,
     /// The tree.
     pub tree: ExportTree,
-    /// Submodules whose repository did not answer. Their folders are empty, as in a plain `git clone`. A rebuild
-    /// that passes without them is a pass; one that does not says nothing as long as they are missing.
-    pub submodules_unavailable: Vec<String>,
+    /// What the tree holds and could not be had: folders of submodules whose repository did not answer, empty as in a
+    /// plain `git clone`, and files that a partial clone lacks. A rebuild that passes without them is a pass; one that
+    /// does not says nothing as long as they are missing.
+    pub unavailable: Vec<String>,
 }
 
 /// How the search for a source came out.
@@ -167,7 +168,18 @@ impl GitCache {
             Err(CheckoutError::Git(error)) => {
                 tracing::warn!(%error, %repository, "the cached repository cannot be read and is brought anew");
                 self.discard(&repository, watch)?;
-                self.look(wanted, &repository, notes, watch)
+                match self.look(wanted, &repository, notes.clone(), watch) {
+                    // Our own copy is new, so it is the other side's objects that are wrong.
+                    Err(CheckoutError::Git(error)) => {
+                        let message = format!(
+                            "The repository {repository} cannot be read: {}.",
+                            error.message()
+                        );
+                        let reason = Box::new(Finding::new(Code::RepositoryUnavailable, message));
+                        Ok(Outcome::Undetermined { reason, findings: notes })
+                    }
+                    other => other,
+                }
             }
             other => other,
         }
@@ -195,7 +207,7 @@ impl GitCache {
                 return Ok(Outcome::Refused { source: None, findings });
             }
         }
-        let objects = Objects::open(&fetched.objects)?;
+        let objects = Objects::open(&fetched.objects, fetched.in_place)?;
         let found = match tags::find(wanted, &objects, &fetched.refs)? {
             Search::Found(found) => found,
             Search::Missing { tag, finding } => {
@@ -229,7 +241,7 @@ impl GitCache {
         mut findings: Vec<Finding>,
         watch: Watch<'_>,
     ) -> Result<Outcome, CheckoutError> {
-        let items = match objects.items(found.commit, &Default::default())? {
+        let mut items = match objects.items(found.commit, &Default::default())? {
             Ok(items) => items,
             Err(unfit) => {
                 let ending = Ending::NoPlan { detail: unfit.to_string() };
@@ -239,8 +251,19 @@ impl GitCache {
         };
         let facts = facts::read(&objects, found, &items)?;
         let brought = self.submodules(&source.repository, &objects, found.commit, &items, watch)?;
-        drop(objects);
         findings.extend(brought.notes);
+        let mut unavailable = brought.unavailable;
+        let gaps = objects.gaps(&items)?;
+        if let Some(first) = gaps.first() {
+            let message = format!(
+                "The clone lacks the content of {} of its files, such as `{first}`; they are left out.",
+                gaps.len()
+            );
+            findings.push(Finding::new(Code::PlanNotFound, message).weighing(Severity::Note));
+            items.retain(|item| !gaps.contains(&item.path));
+            unavailable.extend(gaps);
+        }
+        drop(objects);
         let mut parts =
             vec![tree::Part { at: Default::default(), objects: fetched.objects.clone(), items }];
         parts.extend(brought.parts);
@@ -249,7 +272,7 @@ impl GitCache {
             facts,
             findings,
             tree: ExportTree { parts },
-            submodules_unavailable: brought.unavailable,
+            unavailable,
         })))
     }
 }
@@ -275,8 +298,6 @@ fn redirected(trust: Trust, repository: &Repository, fetched: &Fetched) -> Optio
     let finding = Finding::new(Code::RepositoryChanged, message);
     Some(match trust {
         Trust::Enrolled => finding,
-        Trust::Given | Trust::SelfDeclared => {
-            finding.weighing(countersign_core::finding::Severity::Note)
-        }
+        Trust::Given | Trust::SelfDeclared => finding.weighing(Severity::Note),
     })
 }

@@ -78,7 +78,7 @@ impl GitCache {
             }
             match self.fetch_with_commit(&repository, next.commit, watch)? {
                 Ok(fetched) => {
-                    let objects = Objects::open(&fetched.objects)?;
+                    let objects = Objects::open(&fetched.objects, false)?;
                     match objects.items(next.commit, &root)? {
                         Ok(items) => {
                             ahead.extend(listed(

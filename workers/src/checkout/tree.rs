@@ -1,4 +1,5 @@
 //! The tree of one commit, read by git2 from the cache's objects alone: no configuration, no references, no attributes.
+//! libgit2 holds every object that it reads against its name, as is its default.
 //! A file is given as git holds it, as a checkout on Linux with git's own defaults writes it; a repository that asks
 //! for other bytes by `.gitattributes` (`eol=crlf`, `ident`, a filter) gets those that it committed.
 
@@ -21,6 +22,8 @@ const MODE_KIND: i32 = 0o170_000;
 /// The objects of one repository.
 pub(super) struct Objects {
     repository: Repository,
+    /// Whether some may be missing.
+    in_place: bool,
 }
 
 /// How much of a tree is exported.
@@ -87,10 +90,20 @@ pub enum Unfit {
 
 impl Objects {
     /// Opens a folder of objects.
-    pub(super) fn open(objects: &Path) -> Result<Self, CheckoutError> {
+    pub(super) fn open(objects: &Path, in_place: bool) -> Result<Self, CheckoutError> {
         let odb = Odb::new()?;
         odb.add_disk_alternate(&objects.display().to_string())?;
-        Ok(Self { repository: Repository::from_odb(odb)? })
+        Ok(Self { repository: Repository::from_odb(odb)?, in_place })
+    }
+
+    /// The files and links of a tree whose content is missing here.
+    pub(super) fn gaps(&self, items: &[Item]) -> Result<Vec<String>, CheckoutError> {
+        if !self.in_place {
+            return Ok(Vec::new());
+        }
+        let odb = self.repository.odb()?;
+        let missing = |item: &&Item| item.kind != Kind::Submodule && !odb.exists(item.object);
+        Ok(items.iter().filter(missing).map(|item| item.path.clone()).collect())
     }
 
     /// The commit that a tag or branch names in the end; none where it names something else.
@@ -123,19 +136,34 @@ impl Objects {
         path: &str,
         bytes_max: u64,
     ) -> Result<Option<Vec<u8>>, CheckoutError> {
-        let tree = self.repository.find_commit(commit)?.tree()?;
-        let entry = match tree.get_path(Path::new(path)) {
-            Ok(entry) => entry,
-            Err(error) if error.code() == git2::ErrorCode::NotFound => return Ok(None),
-            Err(error) => return Err(error.into()),
-        };
-        if !matches!(kind_of(entry.filemode_raw()), Some(Kind::File { .. })) {
+        let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
+        let Some(tree) = self.folder(commit, folder)? else { return Ok(None) };
+        let Some(entry) = tree.get_name(name) else { return Ok(None) };
+        let object = entry.id();
+        let is_file = matches!(kind_of(entry.filemode_raw()), Some(Kind::File { .. }));
+        if !is_file || (self.in_place && !self.repository.odb()?.exists(object)) {
             return Ok(None);
         }
-        if self.size(entry.id())? > bytes_max {
+        if self.size(object)? > bytes_max {
             return Ok(None);
         }
-        Ok(Some(self.repository.find_blob(entry.id())?.content().to_owned()))
+        Ok(Some(self.repository.find_blob(object)?.content().to_owned()))
+    }
+
+    /// The tree of a folder in a commit.
+    fn folder(&self, commit: Oid, folder: &str) -> Result<Option<Tree<'_>>, CheckoutError> {
+        let root = self.repository.find_commit(commit)?.tree_id();
+        let mut tree = self.repository.find_tree(root)?;
+        for part in folder.split('/').filter(|part| !part.is_empty()) {
+            let entry = tree.get_name(part).map(|entry| (entry.id(), entry.filemode_raw()));
+            match entry {
+                Some((below, mode)) if mode & MODE_KIND == MODE_FOLDER => {
+                    tree = self.repository.find_tree(below)?;
+                }
+                Some(_) | None => return Ok(None),
+            }
+        }
+        Ok(Some(tree))
     }
 
     /// Every path of a commit's tree below a folder, in git's order; none where the folder is not there.
@@ -147,15 +175,7 @@ impl Objects {
         commit: Oid,
         below: &Directory,
     ) -> Result<Result<Vec<Item>, Unfit>, CheckoutError> {
-        let mut tree = self.repository.find_commit(commit)?.tree()?;
-        if !below.is_root() {
-            tree = match tree.get_path(Path::new(below.as_str())) {
-                Ok(entry) if entry.filemode_raw() & MODE_KIND == MODE_FOLDER => {
-                    self.repository.find_tree(entry.id())?
-                }
-                _ => return Ok(Ok(Vec::new())),
-            };
-        }
+        let Some(tree) = self.folder(commit, below.as_str())? else { return Ok(Ok(Vec::new())) };
         let mut items = Vec::new();
         Ok(self.collect(&tree, below.as_str(), 0, &mut items)?.map(|()| items))
     }
@@ -216,7 +236,8 @@ impl Objects {
             if *already > bounds.tree_bytes {
                 return Ok(Err(Unfit::Bytes { path: item.path.clone(), bytes: *already }));
             }
-            let blob = self.repository.find_blob(item.object).map_err(CheckoutError::from)?;
+            let object = item.object;
+            let blob = self.repository.find_blob(object).map_err(CheckoutError::from)?;
             put(item, blob.content())?;
         }
         Ok(Ok(()))
@@ -294,7 +315,7 @@ impl ExportTree {
     ) -> Result<Result<(), Unfit>, E> {
         let mut already = 0;
         for part in &self.parts {
-            let objects = Objects::open(&part.objects)?;
+            let objects = Objects::open(&part.objects, false)?;
             let mut place =
                 |item: &Item, bytes: &[u8]| put(&part.at.join(&item.path), item.kind, bytes);
             if let Err(unfit) = objects.export(&part.items, bounds, &mut already, &mut place)? {

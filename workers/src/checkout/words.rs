@@ -53,15 +53,16 @@ pub(super) fn progress(line: &str) -> Option<String> {
     share.parse::<u8>().ok().map(|share| format!("{}: {share} %", what.trim().to_lowercase()))
 }
 
-/// Whether a complaint is about our own copy, not about the other side.
+/// Whether a complaint is about objects that are missing or damaged, in our own copy or on the other side.
 pub(super) fn speaks_of_damage(reason: &str) -> bool {
-    const WORDS: [&str; 9] = [
+    const WORDS: [&str; 10] = [
         "bad object",
         "bad ref",
         "corrupt",
         "did not send all necessary objects",
         "is empty",
         "loose object",
+        "missing blob object",
         "not a git repository: 'repository.git'",
         "packfile",
         "unable to read",

@@ -61,7 +61,7 @@ impl WorkArea {
                 let path = folder.join(name);
                 files::open_root(&path).doing(|| format!("Opening {}", path.display()))
             };
-            Ok((open("build")?, open("tmp")?))
+            Ok((open("build/work")?, open("tmp")?))
         });
         match filled {
             Ok((root, tmp)) => {
@@ -162,7 +162,8 @@ impl Drop for Folders {
 }
 
 /// The folders of an area below its slot's folder:
-/// `build` is the work area, `tmp/tmp` becomes `/tmp`, and `tmp/shm` becomes `/dev/shm`. As an ordinary user there is
+/// `build/work` is the work area, `build/home` the home folder on the same quota, `tmp/tmp` becomes `/tmp`, and
+/// `tmp/shm` becomes `/dev/shm`. As an ordinary user there is
 /// `fixed` beside them; as root the launcher lays that down where no path of the host shows.
 fn fill(folder: &Path, identity: Identity, limits: &Limits) -> Result<(), SandboxError> {
     let (build, tmp) = (folder.join("build"), folder.join("tmp"));
@@ -173,9 +174,11 @@ fn fill(folder: &Path, identity: Identity, limits: &Limits) -> Result<(), Sandbo
         let files = (limits.tmp_bytes / 4096).max(64);
         mount_memory(&tmp, limits.tmp_bytes, files, identity)?;
     }
-    for (path, mode) in [("tmp", 0o1777), ("tmp/home", 0o700), ("shm", 0o1777)] {
-        make(&tmp.join(path), mode)?;
-        own(&tmp.join(path), identity)?;
+    for (path, mode) in
+        [("build/work", 0o755), ("build/home", 0o700), ("tmp/tmp", 0o1777), ("tmp/shm", 0o1777)]
+    {
+        make(&folder.join(path), mode)?;
+        own(&folder.join(path), identity)?;
     }
     match identity {
         Identity::OwnUid(_) => Ok(()),

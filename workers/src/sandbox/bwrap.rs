@@ -7,8 +7,6 @@ use super::orders::{STAGING, Staged};
 use super::slot::Identity;
 use super::{SandboxError, Step, WorkArea};
 
-/// Where the init lies inside.
-pub(super) const INSIDE_INIT: &str = "/run/init";
 /// Where the step's socket lies inside.
 pub(super) const INSIDE_SOCKET: &str = "/run/mirror.sock";
 /// Where distributions put it.
@@ -53,12 +51,13 @@ impl Plan {
         // Trap: bubblewrap's own /dev and / are writable and half as large as the machine's memory.
         plan.add(["--remount-ro", "/dev"]);
         plan.add(["--proc", "/proc", "--bind", &format!("{tmp}/tmp"), "/tmp"]);
-        plan.add(["--bind", &build, super::INSIDE_WORK]);
+        plan.add(["--bind", &format!("{build}/work"), super::INSIDE_WORK]);
+        plan.add(["--bind", &format!("{build}/home"), super::INSIDE_HOME]);
         for (number, bind) in step.mounts.iter().enumerate() {
             let source = plan.source(&format!("mount{number}"), &bind.host)?;
             plan.add(["--ro-bind", &source, inside(&bind.inside)?]);
         }
-        plan.add(["--ro-bind", &init, INSIDE_INIT, "--ro-bind", &socket, INSIDE_SOCKET]);
+        plan.add(["--ro-bind", &init, super::INSIDE_PROGRAM, "--ro-bind", &socket, INSIDE_SOCKET]);
         plan.add(["--chdir", "/", "--remount-ro", "/"]);
         Ok(plan)
     }

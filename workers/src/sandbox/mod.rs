@@ -51,8 +51,11 @@ pub use walls::{Wall, self_test, walls, walls_with_init};
 
 /// Where the work area lies inside the sandbox.
 pub const INSIDE_WORK: &str = "/build";
-/// The home folder inside the sandbox; it lies on the quota of `/tmp` and is kept from step to step.
+/// The home folder inside the sandbox. It is kept from step to step and counts as disk, not as `/tmp`: package
+/// managers keep their caches there.
 pub const INSIDE_HOME: &str = "/tmp/home";
+/// The running program inside the sandbox: a step may run a command of it that needs no file but this one.
+pub const INSIDE_PROGRAM: &str = "/run/init";
 /// The registry address inside the sandbox: what is asked here arrives at the step's socket.
 pub const INSIDE_REGISTRY: &str = "http://127.0.0.1:4873/";
 /// A request with this path at a step's socket says that a name was asked of the resolver inside the sandbox.

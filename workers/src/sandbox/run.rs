@@ -3,6 +3,7 @@
 use std::io::{ErrorKind, PipeReader, Read};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -119,6 +120,8 @@ impl<'a> Running<'a> {
             .args(["sandbox-init", "launch"])
             .env_clear()
             .current_dir("/")
+            // A terminal's Ctrl-C is for the worker, which then ends the sandbox.
+            .process_group(0)
             .stdin(Stdio::from(far))
             .stdout(writer)
             .stderr(errors)
@@ -418,7 +421,7 @@ fn orders(
         processes: become_uid.map(|_| limits.processes.saturating_add(PROCESSES_ABOVE_CGROUP)),
         bwrap: bwrap::find()?,
         arguments: plan.arguments,
-        command: [bwrap::INSIDE_INIT, "sandbox-init", "inside"].map(str::to_owned).to_vec(),
+        command: [super::INSIDE_PROGRAM, "sandbox-init", "inside"].map(str::to_owned).to_vec(),
     })
 }
 

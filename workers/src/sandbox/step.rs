@@ -7,7 +7,8 @@ use std::time::Duration;
 /// A folder or file of the host that a step sees, read-only.
 #[derive(Debug, Clone)]
 pub struct ReadOnlyBind {
-    /// The path on the host. As root it may lie anywhere; as an ordinary user it must be readable by that user.
+    /// The path on the host. As root it may lie anywhere; as an ordinary user it must be readable by that user. The
+    /// build can read this path in its mount table: it should say nothing about its user.
     pub host: PathBuf,
     /// The absolute path inside, for instance `/opt/node`. It may not lie in the work area, `/tmp`, `/proc` or `/dev`.
     pub inside: String,

@@ -81,7 +81,7 @@ fn attack(base: &Path, init: &Path) -> Result<usize, SandboxError> {
     let socket = area.slot().folder().join("self-test.sock");
     let _listener = silent_listener(&socket)?;
     let step = Step {
-        argv: [bwrap::INSIDE_INIT, "sandbox-init", "attack"].map(str::to_owned).to_vec(),
+        argv: [super::INSIDE_PROGRAM, "sandbox-init", "attack"].map(str::to_owned).to_vec(),
         cwd: INSIDE_WORK.to_owned(),
         env: [("PATH".to_owned(), "/usr/bin:/bin".to_owned())].into(),
         mounts: Vec::new(),

@@ -176,4 +176,9 @@ fn persistent() {
     let mut rig = Rig::new();
     assert_eq!(rig.sh("echo a > here; echo b > /tmp/home/there").ending, StepEnding::Exited(0));
     assert_eq!(rig.sh("cat here /tmp/home/there").log, "a\nb\n");
+    // A package manager's cache may be larger than /tmp.
+    assert_eq!(
+        rig.sh("head -c 12000000 /dev/zero > /tmp/home/cache").ending,
+        StepEnding::Exited(0)
+    );
 }

@@ -103,7 +103,7 @@ fn killed_worker() -> (tempfile::TempDir, Left) {
     assert_eq!(lines.next().as_deref(), Some("in the middle"));
     let left = Left::of(&folder.path().join("base"), number);
     assert_eq!(left.mounts(), 2);
-    assert_eq!(left.cgroups(), 2, "one for memory and one for processes, on cgroup version 1");
+    assert!(left.cgroups() >= 1, "one on cgroup version 2, two on version 1");
     let uid = 700_000 + number;
     assert!(processes_of(uid).len() >= 4, "bubblewrap, the init, the shell and what it hid");
     worker.kill().expect("it is alive");

@@ -30,6 +30,7 @@ fn main() -> ExitCode {
     trials.extend(bounds::trials());
     trials.extend(files::trials());
     trials.extend(host::trials());
+
     trials.extend(life::trials());
     trials.extend(network::trials());
     trials.extend(walls::trials());

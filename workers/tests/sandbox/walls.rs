@@ -59,18 +59,11 @@ fn as_ordinary_user(delegate: bool, arguments: &[&str]) -> (bool, String) {
     // The program has to lie where that user can reach it.
     let program = folder.path().join("program");
     std::fs::copy(std::env::current_exe().expect("it runs"), &program).expect("there is room");
-    let groups: Vec<PathBuf> = ["memory", "pids"]
+    let groups = if delegate { delegated_groups() } else { Vec::new() };
+    let join: String = groups
         .iter()
-        .filter(|_| delegate)
-        .map(|name| PathBuf::from(format!("/sys/fs/cgroup/{name}/test-{}", unique())))
+        .map(|group| format!("echo $$ > {}/cgroup.procs; ", group.display()))
         .collect();
-    let mut join = String::new();
-    for group in &groups {
-        std::fs::create_dir(group).expect("the tests run as root with cgroup version 1");
-        let owned = Command::new("chown").args(["-R", &ORDINARY.to_string()]).arg(group).status();
-        assert!(owned.expect("chown is there").success());
-        join.push_str(&format!("echo $$ > {}/cgroup.procs; ", group.display()));
-    }
     let id = ORDINARY.to_string();
     let output = Command::new("/bin/sh")
         .args([
@@ -86,10 +79,31 @@ fn as_ordinary_user(delegate: bool, arguments: &[&str]) -> (bool, String) {
         .output()
         .expect("sh is there");
     for group in groups {
+        // On version 2 the worker moved itself into a leaf, which stays with the group that was delegated to it.
+        let _on_version_1 = std::fs::remove_dir(group.join("countersign-self"));
         std::fs::remove_dir(group).expect("the sandbox removed its own groups below");
     }
     let text = [output.stdout, output.stderr].concat();
     (output.status.success(), String::from_utf8_lossy(&text).into_owned())
+}
+
+/// Groups of an ordinary user, as an administrator or systemd would make them.
+fn delegated_groups() -> Vec<PathBuf> {
+    let top = Path::new("/sys/fs/cgroup");
+    let parents = if top.join("cgroup.controllers").exists() {
+        std::fs::write(top.join("cgroup.subtree_control"), "+memory +pids").expect("we are root");
+        vec![top.to_owned()]
+    } else {
+        vec![top.join("memory"), top.join("pids")]
+    };
+    let groups: Vec<PathBuf> =
+        parents.iter().map(|parent| parent.join(format!("test-{}", unique()))).collect();
+    for group in &groups {
+        std::fs::create_dir(group).expect("the tests run as root");
+        let owned = Command::new("chown").args(["-R", &ORDINARY.to_string()]).arg(group).status();
+        assert!(owned.expect("chown is there").success());
+    }
+    groups
 }
 
 fn unique() -> String {

@@ -3,8 +3,8 @@
 use super::{
     super::{Archive, Tolerance, read},
     writer::{
-        MODE, PREFIX, base, deflate, file, gzip, gzip_of, long_path, pax, record, tar, typed,
-        with_base,
+        MAGIC, MODE, Member, PREFIX, base, deflate, file, gzip, gzip_of, long_path, pax, record,
+        tar, typed, with_base,
     },
 };
 
@@ -156,4 +156,37 @@ fn zeros_may_fill_the_last_record_of_a_tape() {
     let mut tar = tar(&base());
     tar.resize(10_240, 0);
     assert_eq!(accepted(&gzip(&tar)).tolerances(), []);
+}
+
+#[test]
+fn headers_of_gnu_s_format_are_tolerated_without_a_prefix() {
+    let gnu = |member: Member| member.with(MAGIC, b"ustar  \0");
+    let long = format!("package/{}.js", "l".repeat(120));
+    let tgz = with_base([
+        gnu(typed(b'5', "package/lib/", "")),
+        gnu(file("package/lib/a.js", "a")),
+        long_path(&long),
+        gnu(file(&long[..100], "b")),
+    ]);
+    let archive = accepted(&tgz);
+    assert_eq!(archive.get("lib/a.js"), Some(b"a".as_slice()));
+    assert_eq!(archive.get(&long[8..]), Some(b"b".as_slice()));
+    assert_eq!(archive.tolerances(), [Tolerance::DirectoryEntries, Tolerance::GnuHeaders]);
+}
+
+#[test]
+fn the_times_that_node_tar_keeps_behind_the_prefix_are_tolerated() {
+    let timed = file("a.js", "a")
+        .with(PREFIX, "package/lib")
+        .with(476, "14420600000\0")
+        .with(488, "14420600000 ");
+    let archive = accepted(&with_base([timed]));
+    assert_eq!(archive.get("lib/a.js"), Some(b"a".as_slice()));
+    assert_eq!(archive.tolerances(), [Tolerance::NodeTarTimes]);
+}
+
+#[test]
+fn an_owner_s_number_in_base_256_is_tolerated() {
+    let owned = file("package/a.js", "a").with(108, [0x80, 0, 0, 0, 0x80, 0x24, 0x9a, 1]);
+    assert_eq!(accepted(&with_base([owned])).tolerances(), [Tolerance::LargeOwner]);
 }

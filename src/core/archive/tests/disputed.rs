@@ -177,13 +177,7 @@ pub(super) fn headers() -> Vec<Case> {
         let otherwise = "npm ignores the prefix and installs another file";
         case(what, otherwise, with_base([member]), Rule::HeaderMagic, THIRD + 257)
     };
-    let odd = |what, at: u64, bytes: &[u8], rule, offset| {
-        let member = file("package/a.js", "a").with(usize::try_from(at).unwrap(), bytes);
-        case(what, "bytes that nobody compares", with_base([member]), rule, THIRD + offset)
-    };
-    let text = Rule::HeaderText;
-    let rest = REST as u64;
-    vec![
+    let mut cases = vec![
         magic("a wrong version", b"ustar\x0001"),
         magic("no version", b"ustar\0\0\0"),
         magic("no magic", b"\0\0\0\0\0\0\0\0"),
@@ -199,8 +193,8 @@ pub(super) fn headers() -> Vec<Case> {
             "a long path with a prefix",
             "GNU keeps times there",
             with_base([long_path("package/a").with(PREFIX, "x"), file("package/b", "")]),
-            text,
-            THIRD + 345,
+            Rule::HeaderMagic,
+            THIRD + 257,
         ),
         case(
             "a checksum of signed bytes",
@@ -216,14 +210,13 @@ pub(super) fn headers() -> Vec<Case> {
             Rule::HeaderNumber,
             THIRD + 148,
         ),
-        odd("a name with a NUL and a newline", 0, b"package/index.js\0\nz", text, 17),
-        odd("a prefix that goes on", PREFIX as u64, b"package\0x", text, PREFIX as u64 + 8),
-        odd("an owner that goes on", UNAME as u64, b"root\0x", text, UNAME as u64 + 5),
-        odd("an owner without an end", UNAME as u64, &[b'u'; 32], text, UNAME as u64),
-        odd("an owner's number in words", 108, b"nobody\0\0", Rule::HeaderNumber, 108),
-        odd("a time that is none", 136, b"yesterday\0\0\0", Rule::HeaderNumber, 136),
-        odd("a device in words", 329, b"x\0\0\0\0\0\0\0", Rule::HeaderNumber, 329),
-        odd("bytes after the prefix", rest + 3, b"x", Rule::Padding, rest + 3),
+        case(
+            "an extended header under GNU's magic",
+            "no packer writes it",
+            with_base([pax(&[("path", "package/b")]).with(MAGIC, *b"ustar  \0"), file("x", "")]),
+            Rule::HeaderMagic,
+            THIRD + 257,
+        ),
         case(
             "padding that is not zero",
             "bytes that nobody compares",
@@ -231,5 +224,38 @@ pub(super) fn headers() -> Vec<Case> {
             Rule::Padding,
             THIRD + 513,
         ),
+    ];
+    cases.extend(fields());
+    cases
+}
+
+/// Fields that hold something else than packers write.
+fn fields() -> Vec<Case> {
+    let odd = |what, at: u64, bytes: &[u8], rule, offset| {
+        let member = file("package/a.js", "a").with(usize::try_from(at).unwrap(), bytes);
+        case(what, "bytes that nobody compares", with_base([member]), rule, THIRD + offset)
+    };
+    let text = Rule::HeaderText;
+    let rest = REST as u64;
+    vec![
+        odd("a name with a NUL and a newline", 0, b"package/index.js\0\nz", text, 17),
+        odd("a prefix that goes on", PREFIX as u64, b"package\0x", text, PREFIX as u64 + 8),
+        odd("an owner that goes on", UNAME as u64, b"root\0x", text, UNAME as u64 + 5),
+        odd("an owner without an end", UNAME as u64, &[b'u'; 32], text, UNAME as u64),
+        odd("a number behind the prefix that is none", 476, b"1442060000x\0", text, 476),
+        odd("times behind a prefix that is too long", 475, b"x14420600000\0", text, 475),
+        odd("an owner beyond 2^53", 108, &[0x80, 0xff, 0, 0, 0, 0, 0, 0], Rule::HeaderNumber, 108),
+        odd("a negative owner", 116, &[0xff; 8], Rule::HeaderNumber, 116),
+        odd(
+            "an owner in wrong base 256",
+            108,
+            &[0xc0, 0, 0, 0, 0, 0, 0, 1],
+            Rule::HeaderNumber,
+            108,
+        ),
+        odd("an owner's number in words", 108, b"nobody\0\0", Rule::HeaderNumber, 108),
+        odd("a time that is none", 136, b"yesterday\0\0\0", Rule::HeaderNumber, 136),
+        odd("a device in words", 329, b"x\0\0\0\0\0\0\0", Rule::HeaderNumber, 329),
+        odd("bytes after the prefix", rest + 3, b"x", Rule::Padding, rest + 3),
     ]
 }

@@ -256,7 +256,7 @@ fn a_submodule_comes_at_the_recorded_commit_and_a_local_one_stays_empty() {
     assert!(!files.keys().any(|path| path.starts_with("local")));
     assert_eq!(codes(&checkout.findings), [Code::PlanNotFound; 2]);
     assert!(checkout.findings.iter().all(|finding| finding.severity == Severity::Note));
-    assert!(checkout.submodules_unavailable.is_empty(), "both were refused, not missed");
+    assert!(checkout.unavailable.is_empty(), "both were refused, not missed");
 }
 
 #[test]
@@ -273,7 +273,7 @@ fn a_submodule_whose_server_does_not_answer_is_told_of_apart() {
     let served = served::Served::files(folder.path());
     let search = Search::enrolled(&served.address("/x.git"));
     let checkout = search.ready();
-    assert_eq!(checkout.submodules_unavailable, ["sub"]);
+    assert_eq!(checkout.unavailable, ["sub"]);
     assert!(
         checkout.findings[0].message.contains("`sub` is left empty"),
         "{:?}",

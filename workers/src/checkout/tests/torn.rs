@@ -140,3 +140,63 @@ fn a_worker_killed_in_a_fetch_takes_every_process_of_it_along() {
     assert!(silent.is_left_within(Duration::from_secs(2)), "a process of the job lives on");
     worker.wait().unwrap();
 }
+
+/// A clone without some of its files, as a partial clone or a trimmed archive of a repository is.
+#[test]
+fn a_clone_with_gaps_serves_with_what_it_has() {
+    let made = Made::empty();
+    made.write("old.bin", "only in history");
+    made.commit("Before");
+    std::fs::remove_file(made.path().join("old.bin")).unwrap();
+    made.write("package.json", r#"{"name":"pad","version":"1.3.1"}"#);
+    made.write("fixture.bin", "in the tagged tree");
+    made.commit("Release 1.3.1");
+    made.git(&["tag", "v1.3.1"]);
+    let remove = |path: &str| {
+        let blob = made.git(&["rev-parse", path]);
+        let object = format!(".git/objects/{}/{}", &blob[..2], &blob[2..]);
+        std::fs::remove_file(made.path().join(object)).unwrap();
+    };
+    remove("HEAD~1:old.bin");
+    let search = Search::enrolled(&made.address());
+    let checkout = search.ready();
+    assert!(checkout.unavailable.is_empty(), "the tagged tree is whole: {:?}", checkout.findings);
+    assert_eq!(exported(&checkout)["fixture.bin"].1, "in the tagged tree");
+    remove("HEAD:fixture.bin");
+    let checkout = search.ready();
+    assert_eq!(checkout.unavailable, ["fixture.bin"]);
+    assert!(checkout.findings[0].message.contains("`fixture.bin`"), "{:?}", checkout.findings);
+    assert!(!exported(&checkout).contains_key("fixture.bin"));
+}
+
+/// What is read in place was not held against its name by git: an object under a foreign name would lend a commit's
+/// hash to other files.
+#[test]
+fn an_object_under_a_foreign_name_is_not_believed_in_a_clone_with_gaps() {
+    use std::os::unix::fs::PermissionsExt;
+    let made = Made::tagged();
+    made.write("gap.bin", "missing");
+    made.commit("Release");
+    made.git(&["tag", "-f", "v1.3.1"]);
+    let object = |path: &str| {
+        let blob = made.git(&["rev-parse", path]);
+        made.path().join(format!(".git/objects/{}/{}", &blob[..2], &blob[2..]))
+    };
+    let evil = made.git_fed(&["hash-object", "-w", "--stdin"], b"module.exports = evil\n");
+    std::fs::remove_file(object("HEAD:gap.bin")).unwrap();
+    let target = object("HEAD:index.js");
+    std::fs::set_permissions(&target, std::fs::Permissions::from_mode(0o644)).unwrap();
+    std::fs::copy(object(&evil), &target).unwrap();
+    let search = Search::given(&made.address());
+    let checkout = match search.run() {
+        Outcome::Undetermined { reason, .. } => {
+            assert_eq!(reason.code, Code::RepositoryUnavailable);
+            return;
+        }
+        Outcome::Ready(checkout) => checkout,
+        other => panic!("{other:?}"),
+    };
+    let mut put = |_: &str, _: Kind, _: &[u8]| Ok::<(), super::super::CheckoutError>(());
+    let error = checkout.tree.export(&mut put).unwrap_err();
+    assert!(error.to_string().contains("hash mismatch"), "{error}");
+}
