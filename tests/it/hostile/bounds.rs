@@ -11,7 +11,7 @@ async fn ends_at(limits: RebuildLimits, script: &str, code: Code) {
     let told = bench.verify(&Release::building(script, "built\n")).await;
     told.expect(Outcome::Fail, code);
     assert!(told.rebuilt.is_none(), "what was packed before a bound was met is no rebuild");
-    bench.goes_on().await;
+    bench.limited_to(small_limits()).goes_on().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -69,7 +69,7 @@ async fn a_build_that_is_silent_for_ever_is_told_by_its_silence() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_build_that_prints_for_ever_is_told_by_its_time() {
-    let limits = RebuildLimits { seconds: Some(10), silence_seconds: Some(6), ..small_limits() };
+    let limits = RebuildLimits { seconds: Some(10), ..small_limits() };
     let script = "setInterval(() => console.log('still here'), 200);";
     ends_at(limits, script, Code::BuildTimedOut).await;
 }

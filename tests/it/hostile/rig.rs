@@ -205,19 +205,14 @@ impl Bench {
     /// One with these limits.
     pub(crate) fn with(limits: RebuildLimits) -> Self {
         let folder = passable_folder();
-        let settings = Settings {
-            service: String::new(),
-            token: Secret::new(""),
-            name: "test".to_owned(),
-            upstream: UpstreamConfig::from_environment().unwrap(),
-            cache: cache(),
-            work: folder.path().join("work"),
-            limits,
-        };
-        // The test's own program is no door to the sandbox.
-        let init = env!("CARGO_BIN_EXE_countersign").into();
-        let tools = Tools::open(&settings).unwrap().with_init(init);
+        let tools = open(&folder, limits);
         Self { folder, tools }
+    }
+
+    /// The same with other limits: an honest job needs its time where the machine has much to do.
+    pub(crate) fn limited_to(self, limits: RebuildLimits) -> Self {
+        let tools = open(&self.folder, limits);
+        Self { tools, ..self }
     }
 
     /// One with [`small_limits`].
@@ -277,6 +272,20 @@ impl Bench {
         let work = self.place("work").display().to_string();
         assert!(!mounts.contains(&work), "mounts are left behind:\n{mounts}");
     }
+}
+
+fn open(folder: &TempDir, limits: RebuildLimits) -> Tools {
+    let settings = Settings {
+        service: String::new(),
+        token: Secret::new(""),
+        name: "test".to_owned(),
+        upstream: UpstreamConfig::from_environment().unwrap(),
+        cache: cache(),
+        work: folder.path().join("work"),
+        limits,
+    };
+    // The test's own program is no door to the sandbox.
+    Tools::open(&settings).unwrap().with_init(env!("CARGO_BIN_EXE_countersign").into())
 }
 
 /// The job of a tarball that was staged from that repository.
