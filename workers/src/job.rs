@@ -252,15 +252,19 @@ impl Story<'_> {
     ) -> anyhow::Result<()> {
         let mut nearest: Option<Tried> = None;
         for (index, plan) in plans.iter().enumerate() {
+            if nearest.as_ref().is_some_and(|before| before.settles(&plans[before.index], plan)) {
+                continue;
+            }
             let order = Order {
                 plan,
                 source: &checkout.source,
                 tree: &checkout.tree,
                 subject: &self.job.subject,
                 locked: locked(checkout),
+                scopes: checkout.facts.scopes(),
             };
             let tried = match rebuild::run(&order, &tools.means(), self.watch).await {
-                Ok(rebuilt) => self.compared(archive, index, rebuilt)?,
+                Ok(rebuilt) => self.compared(archive, index, rebuilt),
                 Err(Failure::Undetermined(finding, log)) => {
                     self.log.push_str(&log);
                     self.seen.undetermined = Some(*finding);
@@ -282,37 +286,35 @@ impl Story<'_> {
         Ok(())
     }
 
-    fn compared(
-        &mut self,
-        archive: &Archive,
-        index: usize,
-        rebuilt: Rebuilt,
-    ) -> anyhow::Result<Tried> {
+    fn compared(&mut self, archive: &Archive, index: usize, mut rebuilt: Rebuilt) -> Tried {
         let started = Instant::now();
         self.watch.doing(Phase::Compare, "");
         self.log.push_str(&format!("== candidate {}\n{}\n", index + 1, rebuilt.log));
-        let tarball = rebuilt.tarball.filter(|_| rebuilt.rebuild.ending.packed()).map(Bytes::from);
-        let comparison = match &tarball {
-            None => None,
-            Some(bytes) => {
-                let read = tokio::task::block_in_place(|| archive::read(bytes));
-                // What our own pinned npm packs and our own reader refuses is no fault of the package's.
-                let own = read.map_err(|refusal| {
-                    anyhow::anyhow!(
-                        "the rebuilt tarball is refused by the strict reader: {refusal}"
-                    )
-                })?;
-                Some(tokio::task::block_in_place(|| compare(archive, &own)))
+        let packed = rebuilt.rebuild.ending.packed();
+        let mut tarball = rebuilt.tarball.take().filter(|_| packed).map(Bytes::from);
+        let mut comparison = None;
+        if let Some(bytes) = &tarball {
+            match tokio::task::block_in_place(|| archive::read(bytes)) {
+                Ok(own) => {
+                    comparison = Some(tokio::task::block_in_place(|| compare(archive, &own)));
+                }
+                // A build can make npm pack what no reader takes: too many files, or one that unpacks without end.
+                Err(refusal) => {
+                    let detail =
+                        format!("What the rebuild packed is no tarball that we read: {refusal}.");
+                    rebuilt.rebuild.ending = Ending::NoPlan { detail };
+                    tarball = None;
+                }
             }
-        };
-        Ok(Tried {
+        }
+        Tried {
             index,
             rebuild: rebuilt.rebuild,
             durations: rebuilt.durations,
             tarball,
             comparison,
             compare_millis: millis(started),
-        })
+        }
     }
 
     fn settle(&mut self, tried: Tried, checkout: &Checkout, plans: &[Plan]) {
@@ -339,13 +341,15 @@ impl Story<'_> {
         }
     }
 
-    /// Whether what could not be had of the tree may be why it did not come out the same: a step failed, or a file that
-    /// differs lies in the gap. A build that ended well without it did not need it.
+    /// Whether what could not be had of the tree may be why it did not come out the same: nothing was packed, or a file
+    /// that differs lies in the gap. What packed without it did not need it.
     fn may_be_for_want_of(&self, checkout: &Checkout) -> bool {
         let gone = &checkout.unavailable;
-        let stumbled = self.seen.rebuild.as_ref().is_some_and(|rebuild| {
-            matches!(rebuild.ending, Ending::Failed { .. } | Ending::PackedAfterError { .. })
-        });
+        let stumbled = self
+            .seen
+            .rebuild
+            .as_ref()
+            .is_some_and(|rebuild| matches!(rebuild.ending, Ending::Failed { .. }));
         let lies_in_gap = |path: &str| {
             let path = checkout.source.directory.join(path);
             gone.iter().any(|gap| {
@@ -386,6 +390,13 @@ impl Tried {
     /// Smaller is nearer: by the number of files that differ; what was not packed is farthest.
     fn rank(&self) -> usize {
         self.comparison.as_ref().map_or(usize::MAX, |comparison| comparison.counts.differing())
+    }
+
+    /// Whether this rebuild, by one plan, says what another plan would give: after a build without an error nothing is
+    /// gained by running the install scripts of dependencies as well.
+    fn settles(&self, own: &Plan, other: &Plan) -> bool {
+        let same_tools = own.node == other.node && own.package_manager == other.package_manager;
+        self.rebuild.ending == Ending::Packed && same_tools && own.pack == other.pack
     }
 
     /// A build that met a bound of ours meets it again by another plan, and each time costs all of it.

@@ -166,8 +166,8 @@ impl Reading<'_> {
             }
             ["npm" | "pnpm", "test" | "t" | "tst"] => Some(vec!["test"]),
             ["pnpm" | "yarn", name] if known(name) => Some(vec![name]),
-            ["run-s" | "npm-run-all", names @ ..] if names.iter().all(known) => {
-                Some(names.to_vec())
+            ["npx" | "npm", "run-s", rest @ ..] | ["run-s" | "npm-run-all", rest @ ..] => {
+                one_after_the_other(rest, known)
             }
             ["git", "push" | "tag" | "status" | "diff", ..] => Some(Vec::new()),
             ["prettier", rest @ ..] if rest.contains(&"--check") => Some(Vec::new()),
@@ -184,6 +184,19 @@ impl Reading<'_> {
         let clears_nothing = self.lacks_outputs && is("clean");
         !looks && !clears_nothing
     }
+}
+
+/// The scripts of npm-run-all's `run-s`, whose few idle flags print names. With another flag, or a pattern of names, it
+/// is not looked into. (`npm run-s` is npm's own abbreviation of `run-script`, which hands the further names to the
+/// first script; who writes it runs that first script, and means the others.)
+fn one_after_the_other<'t>(
+    words: &[&'t str],
+    known: impl Fn(&&str) -> bool,
+) -> Option<Vec<&'t str>> {
+    const IDLE_FLAGS: [&str; 6] = ["-l", "-n", "-s", "--print-label", "--print-name", "--silent"];
+    let names: Vec<&str> =
+        words.iter().copied().filter(|word| !IDLE_FLAGS.contains(word)).collect();
+    (!names.is_empty() && names.iter().all(known)).then_some(names)
 }
 
 fn push(run: &mut Vec<String>, name: &str) {

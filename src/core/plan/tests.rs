@@ -171,6 +171,25 @@ fn of_clean_test_and_build_a_fresh_tree_needs_the_build_alone() {
 }
 
 #[test]
+fn scripts_that_a_script_lists_are_run_one_by_one() {
+    for (text, expected) in [
+        ("run-s -l clean build:a build:b test", vec!["npm run build:a", "npm run build:b"]),
+        ("npm run-s -n build:a test", vec!["npm run build:a"]),
+        ("npx run-s build:b && npm run build:a", vec!["npm run build:b", "npm run build:a"]),
+        ("run-s build:*", vec!["npm run prepack"]),
+        ("run-s -p build:a", vec!["npm run prepack"]),
+        ("npm-run-all --parallel build:a", vec!["npm run prepack"]),
+    ] {
+        let package = format!(
+            r#"{{"main":"dist/a.js","devDependencies":{{"a":"1"}},"scripts":{{"prepack":"{text}",
+                "clean":"c","build:a":"x","build:b":"y","test":"t"}}}}"#
+        );
+        let plan = tree(&package, &["a.ts"]).plan();
+        assert_eq!(commands(&plan), expected, "{text}");
+    }
+}
+
+#[test]
 fn a_build_that_no_lifecycle_script_calls_is_run_where_what_is_packed_is_missing() {
     let scripts =
         r#""scripts":{"build":"b","prepublishOnly":"npm test"},"devDependencies":{"a":"1"}"#;

@@ -7,6 +7,7 @@ mod socket;
 mod steps;
 
 use std::{
+    collections::BTreeSet,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -63,6 +64,8 @@ pub(crate) struct Order<'a> {
     pub(crate) subject: &'a Subject,
     /// What the tagged lockfile names.
     pub(crate) locked: Vec<LockedVersion>,
+    /// Scopes that the tree's own `.npmrc` sends elsewhere, with their `@`.
+    pub(crate) scopes: BTreeSet<&'a str>,
 }
 
 /// What came out of a rebuild.

@@ -22,7 +22,7 @@ use crate::{
     progress::Watch,
     sandbox::{
         Entry, EntryKind, INSIDE_HOME, INSIDE_REGISTRY, INSIDE_WORK, KeptLog, Network,
-        ReadOnlyBind, Slot, Step, StepEnding, TakeError, WorkArea,
+        ReadOnlyBind, SandboxError, Slot, Step, StepEnding, TakeError, WorkArea,
     },
 };
 
@@ -182,9 +182,11 @@ impl Bench<'_> {
         let plan = self.order.plan;
         let packed = PACKED.strip_prefix(INSIDE_WORK).unwrap_or(PACKED).trim_start_matches('/');
         let folder = self.inside_tree(&plan.pack.cwd);
-        // A build that made this folder itself could have put a tarball there.
-        let taken = self.area.list(packed).is_ok();
-        self.area.put(packed, &Entry::Directory)?;
+        if let Err(error) = empty_folder(&self.area, packed) {
+            self.log.push(&format!("countersign: the build left something at {PACKED}: {error}"));
+            failed.get_or_insert(packed_nothing(plan.pack.argv.join(" ")));
+            return Ok(None);
+        }
         let before = tarballs(&self.area, &folder);
         self.mirror.enter(Phase::Pack);
         let (ended, millis) = self.step(Phase::Pack, &plan.pack, Network::Refused(socket))?;
@@ -194,7 +196,7 @@ impl Bench<'_> {
             return Ok(None);
         }
         let mut found: Vec<String> = tarballs(&self.area, packed).into_iter().collect();
-        if found.is_empty() && !taken {
+        if found.is_empty() {
             // npm up to 6 packs into the package's folder.
             found = tarballs(&self.area, &folder).difference(&before).cloned().collect();
         }
@@ -291,6 +293,13 @@ impl Bench<'_> {
         ];
         let mut environment: BTreeMap<String, String> =
             own.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        // The environment goes before a project's `.npmrc` (npm reads the name in lower case, and `_` in it as `-`).
+        environment.extend(
+            self.order
+                .scopes
+                .iter()
+                .map(|scope| (format!("npm_config_{scope}:registry"), INSIDE_REGISTRY.to_owned())),
+        );
         environment.extend(step.env.iter().cloned());
         environment
     }
@@ -309,6 +318,18 @@ impl Bench<'_> {
 
 fn packed_nothing(command: String) -> FailedStep {
     FailedStep { phase: Phase::Pack, command, ending: StepEnding::Exited(1), said: String::new() }
+}
+
+/// Makes a folder of the work area that holds nothing, whatever a build put in its place.
+fn empty_folder(area: &WorkArea, path: &str) -> Result<(), SandboxError> {
+    if let Ok(listed) = area.list(path) {
+        for entry in listed {
+            area.remove(&format!("{path}/{}", entry.name))?;
+        }
+        return Ok(());
+    }
+    area.remove(path)?;
+    area.put(path, &Entry::Directory)
 }
 
 /// The tarballs in a folder of the work area, by their paths in it.
