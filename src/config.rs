@@ -22,6 +22,8 @@ use url::Url;
 
 /// Before every variable of ours.
 const PREFIX: &str = "COUNTERSIGN_";
+/// Variables that other commands read, and where the file is: none of them is a setting.
+const OF_OTHERS: [&str; 4] = ["CONFIG", "SERVER", "TOKEN", "TOKEN_FILE"];
 /// The configuration's file, inside the data folder.
 const FILE_NAME: &str = "countersign.toml";
 /// Where `serve` listens unless it is told: the port of npm's local registries by convention, on this machine only.
@@ -305,7 +307,7 @@ impl Provider for Environment<'_> {
     fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
         let mut layer = Dict::new();
         for (name, text) in self.0 {
-            let Some(key) = name.strip_prefix(PREFIX).filter(|key| *key != "CONFIG") else {
+            let Some(key) = name.strip_prefix(PREFIX).filter(|key| !OF_OTHERS.contains(key)) else {
                 continue;
             };
             if text.is_empty() {

@@ -1,5 +1,5 @@
 //! Test builds only (the feature `sabotage`, in no build that is shipped): ways to break the service, so that a test can
-//! show that the demo notices. One at a time, named by the variable `COUNTERSIGN_SABOTAGE`.
+//! show that the demo notices. One at a time, named by the variable `SABOTAGE`.
 
 use countersign_core::{
     protocol::Judged,
@@ -15,7 +15,7 @@ pub(crate) const TAMPERED_FOR_HONEST: &str = "tampered-for-honest";
 
 /// Whether this sabotage is asked for.
 pub(crate) fn is(what: &str) -> bool {
-    std::env::var_os("COUNTERSIGN_SABOTAGE").is_some_and(|asked| asked == what)
+    std::env::var_os("SABOTAGE").is_some_and(|asked| asked == what)
 }
 
 /// What a verifier that always says pass makes of an attempt.

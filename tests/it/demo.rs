@@ -8,7 +8,7 @@ fn demo(sabotage: Option<&str>) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
     command.args(["demo", "--unattended"]);
     if let Some(sabotage) = sabotage {
-        command.env("COUNTERSIGN_SABOTAGE", sabotage);
+        command.env("SABOTAGE", sabotage);
     }
     command.output().unwrap()
 }
