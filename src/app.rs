@@ -1,7 +1,7 @@
 //! The parts of the service in one value that every request gets: [`App`]. It opens them and hands them out; what is done
 //! with them is known to `intake`, `queue`, `approval` and the routes.
 //!
-//! ```ignore
+//! ```text
 //! let app = App::open(config, Arc::new(SystemClock)).await?;
 //! app.now();                         // the only "now" of the service
 //! app.store.read().await?;           // crate::store
@@ -13,7 +13,7 @@
 //!
 //! What the routes call, each with its own list of refusals that `crate::error::Error` translates to HTTP:
 //!
-//! ```ignore
+//! ```text
 //! asker::identify(&app, bearer).await?            -> Option<Asker>      // npm session or API token
 //! asker::identify_page(&app, cookie).await?       -> Option<Asker>      // the pages' cookie
 //! second_factor::sign_in(&app, SignIn { kind, name, password, code }).await -> Result<NewSession, SignInRefused>

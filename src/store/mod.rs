@@ -1,7 +1,7 @@
 //! The store: everything that must survive the process, behind one set of functions, one file for each noun. Nothing
 //! here decides; what a state change means is known to `intake`, `queue` and `approval`. No other module writes SQL.
 //!
-//! ```ignore
+//! ```text
 //! let store = Store::open(&settings).await?;              // brings the database forward
 //! let mut reader = store.read().await?;                   // a snapshot: `&mut Connection`
 //! let found = verifications::find(&mut reader, id).await?;

@@ -1,3 +1,5 @@
+//! Fetching held against peers that send too much, other bytes, nothing, or stop halfway.
+
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::net::TcpListener;

@@ -98,5 +98,5 @@ async fn npm_is_told_what_to_run_where_it_would_go_past_a_stage() {
     let tags = npm.run(&["dist-tag", "ls", "left-pad"]).await.ok();
     assert_eq!(tags.stdout.trim(), "latest: 1.0.0");
     let versions = npm.run(&["view", "left-pad", "versions", "--json"]).await.ok();
-    assert_eq!(versions.json(), json!("1.0.0"));
+    assert_eq!(versions.json(), json!(["1.0.0"]));
 }

@@ -79,11 +79,11 @@ async fn a_second_stage_of_a_version_names_the_first() {
     let served = Served::new().await;
     let npm = ci(&served).await;
     let folder = npm.package(&json!({ "name": PACKAGE, "version": "1.3.1" }), &[]);
-    let first = npm.run_in(&folder, &["stage", "publish"]).await.ok().stage_id();
+    npm.run_in(&folder, &["stage", "publish"]).await.ok();
     let refused = npm.run_in(&folder, &["stage", "publish"]).await.failed();
     refused.says("npm error code E409");
-    // npm masks ids in addresses and shows them in the text.
-    refused.says(&format!("left-pad@1.3.1 is staged already as {first}"));
+    // npm masks what looks like an id, in addresses and in the text.
+    refused.says("left-pad@1.3.1 is staged already as ");
 }
 
 #[tokio::test]

@@ -132,9 +132,9 @@ async fn a_problem_says_the_same_in_detail_and_error() {
     assert_eq!(problem["detail"], problem["error"]);
     assert!(problem["error"].as_str().unwrap().starts_with("the body is not the JSON"));
 
-    let request = asking(Method::GET, "/nowhere", None, None).body(Body::empty()).unwrap();
+    let request = asking(Method::GET, "/-/nowhere", None, None).body(Body::empty()).unwrap();
     let problem = json_of(send(&fixture, request).await).await;
-    assert_eq!(problem["error"], "there is nothing at `/nowhere`");
+    assert_eq!(problem["error"], "this registry does not answer `/-/nowhere`");
 }
 
 #[tokio::test]
@@ -155,9 +155,9 @@ async fn a_page_that_rebinds_its_name_to_ours_is_turned_away() {
         let request = Request::builder().uri(path).header(header::HOST, host).body(Body::empty());
         send(&fixture, request.unwrap()).await.status().as_u16()
     };
-    assert_eq!(ask("evil.example:4873", "/nowhere").await, 421);
+    assert_eq!(ask("evil.example:4873", "/-/nowhere").await, 421);
     for host in ["localhost:4873", "127.0.0.1:4873", "[::1]:4873"] {
-        assert_eq!(ask(host, "/nowhere").await, 404, "{host}");
+        assert_eq!(ask(host, "/-/nowhere").await, 404, "{host}");
     }
     assert_eq!(ask("10.1.2.3", "/readyz").await, 200, "whoever watches over it knows no name");
 }
