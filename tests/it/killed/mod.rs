@@ -65,20 +65,20 @@ impl Scene {
 
     /// Kills `first` and sees to it that `second` has the last word. `open` lets the peer answer from now on; `helped`
     /// is called again and again while the second worker works.
-    async fn replaces(self, first: Worker, open: impl FnOnce(), helped: impl Fn()) {
+    async fn replaces(self, first: Worker, open: impl FnOnce(), helped: impl Fn(&Worker)) {
         let job = first.job();
         println!("killed with {job}");
         first.kill();
         let dead = within(DEAD_WITHIN, async || job.living().is_empty()).await;
         assert!(dead, "of the killed worker's job lives: {:#?}", job.living());
         let work = self.place("work");
-        let _second = self.worker("second");
+        let second = self.worker("second");
         let cleared = within(CLEARED_WITHIN, async || job.left(&work).is_empty()).await;
         assert!(cleared, "the killed worker left: {:#?}", job.left(&work));
         open();
         self.service.lose_the_lease(PATIENCE).await;
         let is_final = async || {
-            helped();
+            helped(&second);
             self.service.report().await.state == State::Final
         };
         let ended = within(PATIENCE, is_final).await;
@@ -100,7 +100,7 @@ async fn a_worker_killed_while_it_fetches_is_replaced() {
     let mut stalled = scene.service.stall(paths::TARBALL);
     let first = scene.worker("first");
     scene.comes_to(&mut stalled).await;
-    scene.replaces(first, || stalled.open(), || ()).await;
+    scene.replaces(first, || stalled.open(), |_| ()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -117,7 +117,7 @@ async fn a_worker_killed_while_it_checks_out_is_replaced() {
     scene.service.stage(&release, &host.url("hostile.git")).await;
     let first = scene.worker("first");
     scene.comes_to(&mut stalled).await;
-    scene.replaces(first, || stalled.open(), || ()).await;
+    scene.replaces(first, || stalled.open(), |_| ()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -132,7 +132,7 @@ async fn a_worker_killed_while_it_installs_is_replaced() {
     let first = scene.worker("first");
     scene.comes_to(&mut stalled).await;
     scene.service.expect_phase(Phase::Install, PATIENCE).await;
-    scene.replaces(first, || stalled.open(), || ()).await;
+    scene.replaces(first, || stalled.open(), |_| ()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -150,11 +150,10 @@ async fn a_worker_killed_while_it_builds_is_replaced() {
     let repository = scene.commit(&release);
     scene.service.stage(&release, &repository).await;
     let first = scene.worker("first");
-    let waits = async || first.job().runs("cat\0fifo\0");
+    let waits = async || first.job().reads_a_fifo();
     assert!(within(PATIENCE, waits).await, "the build never opened its FIFO");
     scene.service.expect_phase(Phase::Build, PATIENCE).await;
-    let work = scene.place("work");
-    scene.replaces(first, || (), || process::write_to_fifos(&work)).await;
+    scene.replaces(first, || (), |second| second.job().end_the_fifo()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -166,5 +165,5 @@ async fn a_worker_killed_while_it_reports_is_replaced() {
     let mut stalled = scene.service.stall(paths::REPORT);
     let first = scene.worker("first");
     scene.comes_to(&mut stalled).await;
-    scene.replaces(first, || stalled.open(), || ()).await;
+    scene.replaces(first, || stalled.open(), |_| ()).await;
 }

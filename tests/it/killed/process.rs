@@ -5,7 +5,7 @@ use std::{
     collections::BTreeSet,
     fmt, fs,
     io::Write,
-    os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt},
+    os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
@@ -71,6 +71,9 @@ type Process = (u32, String);
 /// A cgroup: its folder and that folder's inode, which together are its alone.
 type Group = (PathBuf, u64);
 
+/// The arguments of the process that opens the FIFO of a build, as /proc shows them.
+const READING: &str = "cat\0fifo\0";
+
 /// What belongs to a worker and its job.
 pub(super) struct Job {
     processes: BTreeSet<Process>,
@@ -96,9 +99,24 @@ impl Job {
         pids.into_iter().map(|pid| format!("{pid} {}", arguments(pid))).collect()
     }
 
-    /// Whether a process of it was started with these arguments, each ended by a zero.
-    pub(super) fn runs(&self, wanted: &str) -> bool {
-        self.processes.iter().any(|(pid, _)| arguments(*pid) == wanted)
+    /// The process of it that was started with these arguments, each ended by a zero.
+    fn running(&self, wanted: &str) -> Option<u32> {
+        self.processes.iter().map(|(pid, _)| *pid).find(|pid| arguments(*pid) == wanted)
+    }
+
+    /// Whether its build waits for somebody to write into its FIFO.
+    pub(super) fn reads_a_fifo(&self) -> bool {
+        self.running(READING).is_some()
+    }
+
+    /// Lets a build go on that waits so: the FIFO is opened for writing, and closed again.
+    pub(super) fn end_the_fifo(&self) {
+        let Some(reader) = self.running(READING) else { return };
+        // Before the reader has come so far it cannot be opened so, and is tried again.
+        let _nobody_reads = fs::OpenOptions::new()
+            .write(true)
+            .custom_flags(libc::O_NONBLOCK)
+            .open(format!("/proc/{reader}/cwd/fifo"));
     }
 
     /// What is left of it: its cgroups, mounts below the work folder, and what lies in that folder.
@@ -194,16 +212,4 @@ fn members(group: &Path) -> Vec<u32> {
 
 fn exists((path, inode): &Group) -> bool {
     fs::metadata(path).is_ok_and(|data| data.ino() == *inode)
-}
-
-/// Lets every build go on that waits for a FIFO in its tree: it is opened for writing, and closed again.
-pub(super) fn write_to_fifos(work: &Path) {
-    let slots = fs::read_dir(work.join("slots")).into_iter().flatten().flatten();
-    for fifo in slots.map(|slot| slot.path().join("build/source/fifo")) {
-        if fs::symlink_metadata(&fifo).is_ok_and(|data| data.file_type().is_fifo()) {
-            // Without a reader it cannot be opened so, and is tried again.
-            let _nobody_reads =
-                fs::OpenOptions::new().write(true).custom_flags(libc::O_NONBLOCK).open(fifo);
-        }
-    }
 }
