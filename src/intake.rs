@@ -29,6 +29,10 @@ use crate::{
     },
 };
 
+/// The lockfile that a package may carry inside, and what a registry writes in its manifest about it.
+const SHRINKWRAP: &str = "npm-shrinkwrap.json";
+const HAS_SHRINKWRAP: &str = "_hasShrinkwrap";
+
 /// A release that a client stages with us.
 #[derive(Clone, Debug)]
 pub struct Staging {
@@ -159,7 +163,11 @@ pub async fn stage(
         ..fresh(subject, asker, now)
     };
     let (name, version) = (new.subject.name.clone(), new.subject.version.clone());
-    let (manifest, findings) = (Some(staging.manifest), examined.findings);
+    let mut manifest = staging.manifest;
+    // npm installs by an inner lockfile only where the manifest says that there is one, so it is said from the bytes. It is
+    // one of the keys that registries write: the manifest's digest is the same with and without it.
+    manifest.insert(HAS_SHRINKWRAP.to_owned(), json!(examined.has_shrinkwrap));
+    let (manifest, findings) = (Some(manifest), examined.findings);
     let taken = Taken { new, manifest, findings, stage_id: None };
     match keep(app, taken, Some(enrolment)).await {
         Err(error) if error.is_refused_by("verifications_one_live_stage") => {
@@ -301,19 +309,26 @@ fn consistent(
 struct Examined {
     sha512: Sha512,
     shasum: Sha1,
+    has_shrinkwrap: bool,
     findings: Vec<Finding>,
 }
 
 /// Reads the tarball strictly and holds the manifest against it. Either finding ends the job before any rebuild.
 async fn examine(tarball: Bytes, manifest: Option<Map<String, Value>>) -> Examined {
     let look = move || {
-        let findings = match archive::read(&tarball) {
-            Err(refusal) => vec![Finding::new(Code::Archive(refusal.rule), refusal.message)],
-            Ok(archive) => manifest
-                .map(|manifest| npm_manifest::disagreements(&manifest, &archive))
-                .unwrap_or_default(),
+        let (has_shrinkwrap, findings) = match archive::read(&tarball) {
+            Err(refusal) => {
+                (false, vec![Finding::new(Code::Archive(refusal.rule), refusal.message)])
+            }
+            Ok(archive) => {
+                let disagreements =
+                    manifest.map(|manifest| npm_manifest::disagreements(&manifest, &archive));
+                let has_shrinkwrap = archive.files().any(|file| file.path == SHRINKWRAP);
+                (has_shrinkwrap, disagreements.unwrap_or_default())
+            }
         };
-        Examined { sha512: Sha512::of(&tarball), shasum: Sha1::of(&tarball), findings }
+        let (sha512, shasum) = (Sha512::of(&tarball), Sha1::of(&tarball));
+        Examined { sha512, shasum, has_shrinkwrap, findings }
     };
     tokio::task::spawn_blocking(look).await.expect("the strict reader does not panic")
 }

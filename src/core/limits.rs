@@ -25,6 +25,8 @@ pub const PACKAGE_JSON_BYTES_MAX: u64 = 4 * 1024 * 1024;
 pub const LOCKFILE_BYTES_MAX: u64 = 32 * 1024 * 1024;
 /// The npm publish document: base64 grows a tarball by 4/3, and a readme and manifest ride along.
 pub const PUBLISH_DOCUMENT_BYTES_MAX: usize = 180 * 1024 * 1024;
+/// How long one publish document may take to come in: npm 11 itself gives a request up after five minutes.
+pub const PUBLISH_DOCUMENT_SECONDS_MAX: u64 = 5 * 60;
 /// JSON values in one publish document, which a short body of brackets could otherwise turn into gigabytes. The largest
 /// real manifests hold some ten thousand.
 pub const PUBLISH_DOCUMENT_VALUES_MAX: usize = 100_000;

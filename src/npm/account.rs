@@ -7,7 +7,6 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
-use countersign_core::limits::JSON_BODY_BYTES_MAX;
 use countersign_worker::upstream::Secret;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -68,7 +67,7 @@ pub(super) async fn login(
 ) -> Result<Response, Error> {
     let code = request.headers().get("npm-otp").and_then(|value| value.to_str().ok());
     let code = code.map(str::trim).filter(|code| !code.is_empty()).map(str::to_owned);
-    let sent = body::read(request.into_body(), JSON_BODY_BYTES_MAX, "a login").await?;
+    let sent = body::small(request.into_body(), "a login").await?;
     let login: Login = serde_json::from_slice(&sent)
         .map_err(|_| Error::bad_request("the body of a login holds `name` and `password`"))?;
     if user.strip_prefix(USER_PREFIX) != Some(&login.name) {

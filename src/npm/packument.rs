@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use countersign_core::{PackageName, Sha256, Timestamp, Version};
+use countersign_core::{PackageName, Sha256, Timestamp, Version, npm_manifest::REGISTRY_KEYS};
 use serde_json::{Map, Value, json};
 
 use crate::store::published::Published;
@@ -13,7 +13,7 @@ pub(crate) const ABBREVIATED_TYPE: &str = "application/vnd.npm.install-v1+json";
 
 /// What the abbreviated form keeps of a manifest: all that an installer needs (npm/registry, `package-metadata.md`;
 /// `libc`, `peerDependenciesMeta` and `acceptDependencies` are read by npm 11's arborist).
-const ABBREVIATED_KEYS: [&str; 20] = [
+const ABBREVIATED_KEYS: [&str; 21] = [
     "name",
     "version",
     "deprecated",
@@ -33,12 +33,13 @@ const ABBREVIATED_KEYS: [&str; 20] = [
     "libc",
     "funding",
     "hasInstallScript",
+    "_hasShrinkwrap",
     "dist",
 ];
 
-/// Keys with an underscore steer npm (`_resolved`, `_integrity`, `_hasShrinkwrap`), so only those that tell of the
-/// packing are passed on from what a client sent.
-const TOLD_BY_THE_PACKER: [&str; 3] = ["_id", "_nodeVersion", "_npmVersion"];
+/// Keys with an underscore steer npm (`_resolved`, `_integrity`), so of what a client sent only those that tell of the
+/// packing are passed on. `_hasShrinkwrap` was written by intake, from the bytes.
+const PASSED_ON: [&str; 3] = ["_nodeVersion", "_npmVersion", "_hasShrinkwrap"];
 
 /// What the newest release says about the whole package.
 const HOISTED_KEYS: [&str; 9] = [
@@ -142,8 +143,10 @@ impl Packument<'_> {
     /// The manifest as npm gets it: what was staged, with all that a registry writes written here.
     fn served(&self, released: &Published) -> Map<String, Value> {
         let passed_on = |key: &str| {
-            !(key.starts_with('_') && !TOLD_BY_THE_PACKER.contains(&key)
-                || matches!(key, "readme" | "hasInstallScript" | "deprecated" | "dist"))
+            PASSED_ON.contains(&key)
+                || !(key.starts_with('_')
+                    || REGISTRY_KEYS.contains(&key)
+                    || key == "hasInstallScript")
         };
         let staged = released.manifest.as_object().cloned().unwrap_or_default();
         let mut manifest: Map<_, _> =

@@ -62,11 +62,21 @@ fn the_whole_document_lists_versions_tags_times_and_where_the_bytes_are() {
 
 #[test]
 fn the_abbreviated_form_holds_what_an_installer_reads_and_no_more() {
-    let versions = [released("1.0.0", 10, json!({ "peerDependenciesMeta": {} }))];
+    let extra =
+        json!({ "peerDependenciesMeta": {}, "_hasShrinkwrap": true, "_npmVersion": "11.19.1" });
+    let versions = [released("1.0.0", 10, extra)];
     let document = with(&versions, &[], |packument| packument.abbreviated());
     let keys = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
     assert_eq!(keys(&document), ["dist-tags", "modified", "name", "versions"]);
-    let expected = ["bin", "dependencies", "dist", "name", "peerDependenciesMeta", "version"];
+    let expected = [
+        "_hasShrinkwrap",
+        "bin",
+        "dependencies",
+        "dist",
+        "name",
+        "peerDependenciesMeta",
+        "version",
+    ];
     assert_eq!(keys(&document["versions"]["1.0.0"]), expected);
 }
 
@@ -83,14 +93,14 @@ fn latest_is_the_first_release_until_another_is_released_under_it() {
 #[test]
 fn what_a_client_sent_cannot_steer_npm_past_the_bytes() {
     let sent = json!({
-        "_resolved": "https://evil.example/x.tgz", "_integrity": "sha512-x", "_hasShrinkwrap": false,
+        "_resolved": "https://evil.example/x.tgz", "_integrity": "sha512-x", "maintainers": ["eve"],
         "_id": "@acme/widget@9.9.9", "_npmVersion": "11.19.1", "hasInstallScript": false,
         "deprecated": "use evil", "dist": { "tarball": "https://evil.example/x.tgz" },
         "scripts": { "postinstall": "node x.js" },
     });
     let versions = [released("1.0.0", 10, sent)];
     let manifest = with(&versions, &[], |packument| packument.manifest("1.0.0")).unwrap();
-    for gone in ["_resolved", "_integrity", "_hasShrinkwrap", "deprecated", "readme"] {
+    for gone in ["_resolved", "_integrity", "maintainers", "deprecated", "readme"] {
         assert_eq!(manifest.get(gone), None, "{gone}");
     }
     assert_eq!(manifest["_id"], "@acme/widget@1.0.0");

@@ -1,19 +1,19 @@
 //! `npm stage publish`: a release comes in as one JSON document. It is read strictly here; whether it may come in is known
 //! to `intake`.
 
+use anyhow::Context;
 use axum::{
     Json,
     extract::{Request, State},
     http::StatusCode,
     response::{IntoResponse, Response},
 };
-use bytes::Bytes;
-use countersign_core::{PackageName, limits::PUBLISH_DOCUMENT_BYTES_MAX};
+use countersign_core::PackageName;
 use serde_json::json;
 use tokio::sync::Semaphore;
 
 use super::{
-    body,
+    body::{self, Waiting},
     named::Named,
     notice::with_notice,
     publish_document::{PublishDocument, Unpublishable},
@@ -26,8 +26,8 @@ use crate::{
     reports,
 };
 
-/// Documents held in memory at once: each takes up to its 180 MB and its tarball's 128 MB. Others wait for their turn
-/// before their body is read.
+/// Documents held in memory at once: each takes up to its 180 MB and its tarball's 128 MB. Others wait for their turn on
+/// the disk.
 const DOCUMENTS_AT_ONCE: usize = 4;
 
 static DOCUMENTS: Semaphore = Semaphore::const_new(DOCUMENTS_AT_ONCE);
@@ -57,10 +57,9 @@ pub(super) async fn publish(
             return Err(refused);
         }
     };
+    let waiting = Waiting::receive(request.into_body(), &app.config.data).await?;
     let _turn = DOCUMENTS.acquire().await.expect("the semaphore is never closed");
-    let what = "the document of a staged release";
-    let document = body::read(request.into_body(), PUBLISH_DOCUMENT_BYTES_MAX, what).await?;
-    let document = parse(name, document).await?;
+    let document = parse(name, waiting).await?;
     let spec = format!("{}@{}", document.name, document.version);
     let id = intake::stage(&app, &asker, staging(document)).await?;
 
@@ -71,9 +70,12 @@ pub(super) async fn publish(
 }
 
 /// Decodes and digests megabytes, off the threads that serve others.
-async fn parse(name: PackageName, document: Bytes) -> Result<PublishDocument, Error> {
-    let parsed = tokio::task::spawn_blocking(move || PublishDocument::parse(&name, &document));
-    Ok(parsed.await.map_err(|error| Error::internal(error.into()))??)
+async fn parse(name: PackageName, waiting: Waiting) -> Result<PublishDocument, Error> {
+    let parse = move || {
+        let document = waiting.into_bytes().context("the document could not be read again")?;
+        Ok(PublishDocument::parse(&name, &document)?)
+    };
+    tokio::task::spawn_blocking(parse).await.context("reading a document panicked")?
 }
 
 fn staging(document: PublishDocument) -> Staging {

@@ -1,7 +1,7 @@
 //! Staging over HTTP: who may, what is taken, and that what is refused leaves nothing behind.
 
 use axum::http::StatusCode;
-use countersign::store::{listing, tokens::Scope};
+use countersign::store::{listing, tokens::Scope, verifications};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -235,4 +235,22 @@ async fn a_downloaded_stage_has_the_staged_bytes_and_says_their_digest() {
     assert_eq!(bytes, Pack::of("1.3.1").tgz());
     let integrity = countersign_core::Sha512::of(&bytes).to_integrity();
     assert_eq!(digest, format!("sha-512=:{}:", integrity.strip_prefix("sha512-").unwrap()));
+}
+
+#[tokio::test]
+async fn whether_a_package_carries_a_lockfile_is_said_from_its_bytes_and_not_from_what_was_sent() {
+    let served = Served::new().await;
+    let ci = served.token(&[Scope::Stage], &[]).await;
+    for (version, carries) in [("1.0.0", true), ("1.0.1", false)] {
+        let pack = Pack::of(version);
+        let pack = if carries { pack.with("npm-shrinkwrap.json", "{}") } else { pack };
+        let mut body = document(PACKAGE, version, &pack);
+        body["versions"][version]["_hasShrinkwrap"] = json!(!carries);
+        let (status, body) = post(&served, PATH, Some(&ci), body.to_string()).await;
+        assert_eq!(status, 201, "{body}");
+        let id = body["stageId"].as_str().unwrap().parse().unwrap();
+        let mut reader = served.fixture.app.store.read().await.unwrap();
+        let kept = verifications::manifest(&mut reader, id).await.unwrap().unwrap();
+        assert_eq!(kept["_hasShrinkwrap"], json!(carries), "{version}");
+    }
 }
