@@ -136,8 +136,12 @@ impl ReportPage {
             version: report.artifact.version.clone(),
             package_href: address::package(&report.artifact.name),
             badge,
-            sentence: emphasised(&report.summary),
-            aside: aside(report),
+            sentence: if is_unverified(stage) {
+                Safe(format!("{} was released unverified.", visible(&spec)))
+            } else {
+                emphasised(&report.summary)
+            },
+            aside: if is_unverified(stage) { report.summary.clone() } else { aside(report) },
             action: Action::of(report, stage, now),
             next: prose(&report.next.what),
             command: report.next.command.clone(),
@@ -162,11 +166,18 @@ impl ReportPage {
 
 /// The verdict's badge, but for a release without a pass: that is never shown as anything else.
 fn plate_badge(report: &Report, stage: &Stage) -> Badge {
+    if is_unverified(stage) {
+        Badge::of_decision(Decision::Released, false)
+    } else {
+        Badge::of(report)
+    }
+}
+
+/// Whether it was released without a pass.
+fn is_unverified(stage: &Stage) -> bool {
     match &stage.approval {
-        Approval::Decided(Decided { decision: Decision::Released, verified: false, .. }) => {
-            Badge::of_decision(Decision::Released, false)
-        }
-        Approval::Decided(_) | Approval::Open { .. } | Approval::Closed { .. } => Badge::of(report),
+        Approval::Decided(decided) => decided.decision == Decision::Released && !decided.verified,
+        Approval::Open { .. } | Approval::Closed { .. } => false,
     }
 }
 
@@ -189,20 +200,19 @@ fn emphasised(summary: &str) -> Safe<String> {
 
 /// What stands under the sentence, so that nobody takes it for more than it says.
 fn aside(report: &Report) -> String {
-    let about = match (report.state, report.verdict) {
-        (State::Final, Some(Outcome::Pass)) => {
-            "A pass says where these bytes come from. It does not say that the commit is honest."
-        }
-        _ => "",
-    };
-    match (report.enforcement, report.state) {
-        (Enforcement::Advisory, State::Final) => {
-            format!("{about} Advisory: maintainers can approve at the registry without us.")
-                .trim_start()
-                .to_owned()
-        }
-        (Enforcement::Advisory | Enforcement::Enforced, _) => about.to_owned(),
+    if report.state != State::Final {
+        return String::new();
     }
+    let mut sentences = Vec::new();
+    if report.verdict == Some(Outcome::Pass) {
+        sentences.push(
+            "A pass says where these bytes come from. It does not say that the commit is honest.",
+        );
+    }
+    if report.enforcement == Enforcement::Advisory {
+        sentences.push("Advisory: maintainers can approve at the registry without us.");
+    }
+    sentences.join(" ")
 }
 
 impl Action {

@@ -36,9 +36,12 @@ pub(crate) struct Way {
 }
 
 impl Way {
-    /// The way of this report; none where nothing is known of it yet.
+    /// The way of this report; none where nothing is known of it yet, or it was not set out on.
     pub(crate) fn of(report: &Report) -> Option<Self> {
         report.verdict?;
+        if report.class == Some(Class::Archive) && report.source.is_none() {
+            return None;
+        }
         let steps = vec![
             repository(report),
             tag(report),

@@ -73,6 +73,9 @@ async function readsFail(rig, page) {
   expect((await text(page, ".do")).includes("Approving is closed."), "approving is closed, with the reason");
   expect((await page.getByRole("link", { name: "Approve" }).count()) === 0, "there is no way to approve");
   await rig.shot(page, "report-fail");
+  await page.setViewportSize({ width: 1280, height: 1040 });
+  await rig.shot(page, "screenshot-report", false);
+  await page.setViewportSize({ width: 1280, height: 900 });
   await page.emulateMedia({ colorScheme: "dark" });
   await rig.shot(page, "report-fail-dark");
   await page.emulateMedia({ colorScheme: "light" });

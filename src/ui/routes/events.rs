@@ -108,7 +108,8 @@ impl Following {
     /// What the page is told of it; nothing where it shows nothing of it.
     async fn told(&self, recorded: &Recorded) -> store::Result<Option<Event>> {
         let event = Event::default().id(recorded.seq.to_string());
-        let changed = event.clone().event("changed").data("now");
+        // Browsers do not hand on an event without data.
+        let changed = event.clone().event("changed").data("page");
         if !matches!(recorded.event.kind, EventKind::Leased | EventKind::Progressed) {
             return Ok(Some(changed));
         }
