@@ -8,5 +8,6 @@
 mod bounds;
 mod input;
 mod network;
+mod packing;
 pub(crate) mod rig;
 mod secrets;

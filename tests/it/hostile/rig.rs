@@ -78,6 +78,13 @@ impl Release {
         self
     }
 
+    /// With this package.json at the tag and in the tarball.
+    pub(crate) fn with_package(mut self, package_json: &str) -> Self {
+        self.packed.retain(|(path, _)| path != "package.json");
+        self.packed.push(("package.json".to_owned(), package_json.to_owned()));
+        self.tagged_as(package_json)
+    }
+
     /// Commits and tags it in a new repository at that path.
     pub(crate) fn commit_to(&self, repository: &Path) {
         std::fs::create_dir(repository).unwrap();

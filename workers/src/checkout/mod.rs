@@ -45,9 +45,12 @@ use crate::progress::Watch;
 /// Our own failure: the job is leased again.
 #[derive(Debug, thiserror::Error)]
 pub enum CheckoutError {
-    /// Bubblewrap or git could not be started.
+    /// Bubblewrap could not be started.
     #[error("bubblewrap could not be started: {0}")]
     NoCell(#[source] io::Error),
+    /// Bubblewrap could not raise the walls around git, or found no git.
+    #[error("bubblewrap could not start git: {0}")]
+    CellRefused(String),
     /// A file operation on our own disk failed.
     #[error("{doing} failed: {source}")]
     Io {
@@ -69,6 +72,36 @@ pub enum CheckoutError {
     /// The job was withdrawn.
     #[error("the job was withdrawn")]
     Cancelled,
+}
+
+impl CheckoutError {
+    /// The finding where this machine lacks something that an operator can mend.
+    fn finding(&self) -> Option<Finding> {
+        match self {
+            Self::NoCell(_) | Self::CellRefused(_) => {
+                Some(Finding::new(Code::SandboxUnavailable, sentence(&self.to_string())))
+            }
+            Self::Io { source, .. }
+                if matches!(
+                    source.kind(),
+                    io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+                ) =>
+            {
+                Some(Finding::new(Code::MachineOutOfDisk, sentence(&self.to_string())))
+            }
+            Self::Io { .. }
+            | Self::Git(_)
+            | Self::GitFailed(_)
+            | Self::Roots(_)
+            | Self::Cancelled => None,
+        }
+    }
+}
+
+fn sentence(clause: &str) -> String {
+    let mut letters = clause.chars();
+    let first = letters.next().map(|first| first.to_uppercase().to_string());
+    format!("{}{}.", first.unwrap_or_default(), letters.as_str().trim_end_matches('.'))
 }
 
 /// Names what was being done when an operation of the machine failed.
@@ -164,11 +197,29 @@ impl GitCache {
             Ok(agreed) => agreed,
             Err(findings) => return Ok(Outcome::Refused { source: None, findings }),
         };
-        match self.look(wanted, &repository, notes.clone(), watch) {
+        match self.look_twice(wanted, &repository, notes.clone(), watch) {
+            Err(error) => match error.finding() {
+                Some(reason) => {
+                    Ok(Outcome::Undetermined { reason: Box::new(reason), findings: notes })
+                }
+                None => Err(error),
+            },
+            outcome => outcome,
+        }
+    }
+
+    fn look_twice(
+        &self,
+        wanted: &Wanted<'_>,
+        repository: &Repository,
+        notes: Vec<Finding>,
+        watch: Watch<'_>,
+    ) -> Result<Outcome, CheckoutError> {
+        match self.look(wanted, repository, notes.clone(), watch) {
             Err(CheckoutError::Git(error)) => {
                 tracing::warn!(%error, %repository, "the cached repository cannot be read and is brought anew");
-                self.discard(&repository, watch)?;
-                match self.look(wanted, &repository, notes.clone(), watch) {
+                self.discard(repository, watch)?;
+                match self.look(wanted, repository, notes.clone(), watch) {
                     // Our own copy is new, so it is the other side's objects that are wrong.
                     Err(CheckoutError::Git(error)) => {
                         let message = format!(

@@ -87,6 +87,14 @@ pub(super) struct Said {
     pub ended_at: Option<String>,
 }
 
+impl Said {
+    /// What bubblewrap said where it, and not git, failed: no namespace may be made here, or there is no git.
+    fn cell_failure(&self) -> Option<String> {
+        let last = self.lines.last().filter(|_| !self.success && self.ended_at.is_none())?;
+        last.strip_prefix("bwrap: ").map(str::to_owned)
+    }
+}
+
 impl Git<'_> {
     /// Runs git with these arguments to its end, which comes at the latest at a bound or when the job is withdrawn. No
     /// process of it lives afterwards.
@@ -114,7 +122,10 @@ impl Git<'_> {
         said.success = wait(&mut child)?;
         said.ended_at = ended?;
         said.success &= said.ended_at.is_none();
-        Ok(said)
+        match said.cell_failure() {
+            Some(complaint) => Err(CheckoutError::CellRefused(complaint)),
+            None => Ok(said),
+        }
     }
 
     fn attend(
@@ -347,4 +358,26 @@ fn bytes_below(folder: &Path) -> u64 {
 fn quoted(path: &Path) -> String {
     let text = path.display().to_string().replace('\\', "\\\\").replace('"', "\\\"");
     format!("\"{text}\"")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cell_that_could_not_be_raised_is_not_taken_for_a_repository_that_is_gone() {
+        let said = |success, line: &str| Said {
+            success,
+            output: Vec::new(),
+            lines: vec!["warning: x".to_owned(), line.to_owned()],
+            ended_at: None,
+        };
+        let refused = said(false, "bwrap: execvp git: No such file or directory");
+        assert_eq!(
+            refused.cell_failure().as_deref(),
+            Some("execvp git: No such file or directory")
+        );
+        assert_eq!(said(false, "fatal: bwrap: x").cell_failure(), None);
+        assert_eq!(said(true, "bwrap: x").cell_failure(), None);
+    }
 }

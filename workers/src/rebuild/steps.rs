@@ -135,8 +135,8 @@ impl Bench<'_> {
         Ok(self.order.tree.export(&mut put)?.map_err(|unfit| unfit.to_string()))
     }
 
-    /// A step that fails ends the steps of its phase; packing is tried all the same, since a compiler that reports
-    /// errors may have written everything. After a bound was met nothing more is run.
+    /// After a script that failed the others are run and packing is tried all the same: tests may fail here, and a
+    /// compiler that reports errors may have written everything. After a bound was met nothing more is run.
     fn build_and_pack(
         &mut self,
         failed: &mut Option<FailedStep>,
@@ -162,13 +162,11 @@ impl Bench<'_> {
                 self.step(Phase::Build, step, Network::Refused(socket.clone()))?;
             self.durations.build = Some(self.durations.build.unwrap_or(0) + millis);
             if let Some(ended) = ended {
-                let by_itself =
-                    matches!(ended.ending, StepEnding::Exited(_) | StepEnding::Signalled(_));
-                *failed = Some(ended);
-                if !by_itself {
+                if !matches!(ended.ending, StepEnding::Exited(_) | StepEnding::Signalled(_)) {
+                    *failed = Some(ended);
                     return Ok(None);
                 }
-                break;
+                failed.get_or_insert(ended);
             }
         }
         self.pack(failed, socket)
