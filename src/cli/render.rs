@@ -92,15 +92,8 @@ fn way(report: &Report, out: &mut String) {
         line("tag", format!("{} = {}", source.tag, source.commit));
     }
     if let Some(plan) = &report.plan {
-        line(
-            "plan",
-            format!(
-                "node {}, npm {}, {}",
-                plan.node.version,
-                plan.package_manager.version,
-                install(&plan.install)
-            ),
-        );
+        let tools: Vec<String> = plan.tools().into_iter().map(ToString::to_string).collect();
+        line("plan", format!("{}, {}", tools.join(", "), install(&plan.install)));
         for step in &plan.build {
             line("", step.argv.join(" "));
         }

@@ -7,7 +7,7 @@ use crate::{
     artifact::{Access, Sha1, Sha256, Sha512, Subject},
     compare::{Counts, FileComparison, Level},
     finding::{Class, Finding},
-    plan::{Install, Plan, Step, Why},
+    plan::{self, Install, Plan, Step, Why},
     rebuild::{Dependency, Ending, NetworkRequest},
     source::{Directory, Evidence, Repository, Source, Trust},
     timestamp::Timestamp,
@@ -178,8 +178,12 @@ pub struct PlanPart {
     pub digest: Sha256,
     /// The exact node.
     pub node: Tool,
-    /// The exact package manager.
+    /// The npm that scripts found.
+    pub npm: Tool,
+    /// The exact package manager, which installed and ran scripts.
     pub package_manager: Tool,
+    /// What packed.
+    pub packer: Tool,
     /// How dependencies were installed.
     pub install: Install,
     /// The steps between install and pack.
@@ -190,6 +194,8 @@ pub struct PlanPart {
     pub cutoff: Timestamp,
     /// The clock that the build saw.
     pub clock: crate::plan::Clock,
+    /// Whether tracked files that a step rewrote were put back before packing.
+    pub put_back: bool,
     /// Each choice with its reason.
     pub why: Vec<Why>,
     /// The digests of the other candidates, in order.
@@ -202,15 +208,23 @@ impl PlanPart {
         Self {
             digest: plan.digest(),
             node: plan.node.clone(),
+            npm: plan.npm.clone(),
             package_manager: plan.package_manager.clone(),
+            packer: plan.packer.clone(),
             install: plan.install.clone(),
             build: plan.build.clone(),
             pack: plan.pack.clone(),
             cutoff: plan.cutoff,
             clock: plan.clock,
+            put_back: plan.put_back,
             why: plan.why.clone(),
             other_candidates: others.iter().map(Plan::digest).collect(),
         }
+    }
+
+    /// Every tool of the plan, each once.
+    pub fn tools(&self) -> Vec<&Tool> {
+        plan::distinct([&self.node, &self.npm, &self.package_manager, &self.packer])
     }
 }
 

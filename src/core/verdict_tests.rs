@@ -30,7 +30,9 @@ fn plan() -> Plan {
     };
     Plan {
         node: tool("node"),
+        npm: tool("npm"),
         package_manager: tool("npm"),
+        packer: tool("npm"),
         directory: "".parse().unwrap(),
         install: Install::None,
         build: Vec::new(),
@@ -41,6 +43,7 @@ fn plan() -> Plan {
         },
         cutoff: Timestamp::from_seconds(1_800_000_000),
         clock: Clock::Real,
+        put_back: false,
         why: Vec::new(),
     }
 }

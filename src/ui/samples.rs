@@ -88,7 +88,9 @@ fn plan() -> Plan {
     let tool = |name: &str, version: &str| Tool::named(name, version).unwrap();
     Plan {
         node: tool("node", "22.23.3"),
+        npm: tool("npm", "11.19.1"),
         package_manager: tool("npm", "11.19.1"),
+        packer: tool("npm", "11.19.1"),
         directory: Directory::default(),
         install: Install::Lockfile {
             directory: Directory::default(),
@@ -99,6 +101,7 @@ fn plan() -> Plan {
         pack: step(&["npm", "pack", "--pack-destination", PACKED]),
         cutoff: NOW.plus_seconds(-3_600),
         clock: Clock::Real,
+        put_back: false,
         why: vec![
             Why { choice: "node 22.23.3".into(), because: "engines.node asks for 22".into() },
             Why {

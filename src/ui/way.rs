@@ -154,15 +154,19 @@ fn commit(report: &Report) -> Step {
 fn plan(report: &Report) -> Step {
     let place = place(report, 3, report.plan.is_some());
     match &report.plan {
-        Some(plan) => Step::new(
-            "Plan",
-            place,
-            format!("{} {}", plan.node.name, plan.node.version),
-            format!("{} {}", plan.package_manager.name, plan.package_manager.version),
-        ),
+        Some(plan) => {
+            let (node, others) = tools(plan);
+            Step::new("Plan", place, node, others)
+        }
         None if place == Place::Stopped => Step::new("Plan", place, "none found", ""),
         None => Step::new("Plan", place, NOT_REACHED, ""),
     }
+}
+
+/// The node, and the other tools behind it.
+fn tools(plan: &PlanPart) -> (String, String) {
+    let others = plan.tools().into_iter().filter(|tool| **tool != plan.node);
+    (plan.node.to_string(), others.map(ToString::to_string).collect::<Vec<_>>().join(", "))
 }
 
 fn rebuild(report: &Report) -> Step {
@@ -327,11 +331,12 @@ fn timing_facts(report: &Report) -> Vec<(String, String)> {
 /// The commands that do the same by hand, in a shell.
 fn by_hand(report: &Report) -> Option<String> {
     let (source, plan) = (report.source.as_ref()?, report.plan.as_ref()?);
+    let (node, others) = tools(plan);
     let mut lines = vec![
         format!("git clone {} rebuilt", quoted(source.repository.as_str())),
         format!("cd rebuilt && git checkout {}", quoted(&source.commit)),
-        format!("# with {} {}", plan.node.name, plan.node.version),
-        format!("# and {} {}", plan.package_manager.name, plan.package_manager.version),
+        format!("# with {node}"),
+        format!("# and {others}"),
     ];
     match &plan.install {
         Install::None => {}

@@ -395,8 +395,12 @@ impl Tried {
     /// Whether this rebuild, by one plan, says what another plan would give: after a build without an error nothing is
     /// gained by running the install scripts of dependencies as well.
     fn settles(&self, own: &Plan, other: &Plan) -> bool {
-        let same_tools = own.node == other.node && own.package_manager == other.package_manager;
-        self.rebuild.ending == Ending::Packed && same_tools && own.pack == other.pack
+        let same_packing = own.pack == other.pack && own.put_back == other.put_back;
+        self.rebuild.ending == Ending::Packed
+            && own.tools() == other.tools()
+            && own.packer == other.packer
+            && own.clock == other.clock
+            && same_packing
     }
 
     /// A build that met a bound of ours meets it again by another plan, and each time costs all of it.

@@ -110,13 +110,16 @@ fn plan(
     why.extend(passed_over(facts));
     Ok(Plan {
         node: tools.node.clone(),
+        npm: tools.npm.clone(),
         package_manager: tools.npm.clone(),
+        packer: tools.npm.clone(),
         directory: facts.directory().clone(),
         install,
         build: scripts.iter().map(|name| npm(&["run", name], facts.directory())).collect(),
         pack: pack(npm_major, facts.directory()),
         cutoff: first_seen.unwrap_or(source.commit_time),
         clock: Clock::Real,
+        put_back: false,
         why,
     })
 }

@@ -63,6 +63,8 @@ pub struct Step {
 pub enum Clock {
     /// The machine's clock, with `SOURCE_DATE_EPOCH` at the commit's time.
     Real,
+    /// A clock that starts at the commit's time and runs on from there, preloaded into every program of the build.
+    Preload,
 }
 
 /// One choice of the plan and why it was made.
@@ -79,8 +81,12 @@ pub struct Why {
 pub struct Plan {
     /// The exact node.
     pub node: Tool,
-    /// The exact package manager, which also packs.
+    /// The npm that scripts find; always brought, whoever installs and packs.
+    pub npm: Tool,
+    /// The exact package manager, which installs and runs scripts.
     pub package_manager: Tool,
+    /// What packs: often the package manager, but not where a workflow publishes with another.
+    pub packer: Tool,
     /// The folder of the package.
     pub directory: Directory,
     /// How dependencies come onto the disk.
@@ -93,6 +99,8 @@ pub struct Plan {
     pub cutoff: Timestamp,
     /// What the build sees as the time.
     pub clock: Clock,
+    /// Whether tracked files that a step rewrote are put back before packing.
+    pub put_back: bool,
     /// Each choice with its reason. Not part of the digest: words may be mended without changing what is done.
     pub why: Vec<Why>,
 }
@@ -102,4 +110,20 @@ impl Plan {
     pub fn digest(&self) -> Sha256 {
         canonical::digest(&Self { why: Vec::new(), ..self.clone() })
     }
+
+    /// Every tool that has to be brought: node, npm, and the package manager and the packer where they are others.
+    pub fn tools(&self) -> Vec<&Tool> {
+        distinct([&self.node, &self.npm, &self.package_manager, &self.packer])
+    }
+}
+
+/// These tools in their order, each once.
+pub(crate) fn distinct(tools: [&Tool; 4]) -> Vec<&Tool> {
+    let mut once = Vec::new();
+    for tool in tools {
+        if !once.contains(&tool) {
+            once.push(tool);
+        }
+    }
+    once
 }

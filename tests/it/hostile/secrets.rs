@@ -97,7 +97,7 @@ async fn the_hosts_own_node_and_npm_cannot_take_the_toolchains_place() {
     let told = bench.verify(&Release::building(script, "nothing\n")).await;
     let plan = told.judged.observations.plan.clone().unwrap();
     let version = |tool: &Tool| tool.version.clone();
-    let (node, npm) = (version(&plan.node), version(&plan.package_manager));
+    let (node, npm) = (version(&plan.node), version(&plan.npm));
     let text = told.rebuilt_text(BUILT);
     let (own, hosts) = text.split_at(text.find("/usr/bin").unwrap());
     assert_eq!(own, format!("node v{node}\nby path v{node}\nnpm {npm}\n"));

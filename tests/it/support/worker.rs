@@ -74,7 +74,9 @@ fn plan(job: &Job) -> Plan {
     let tool = |name, version: &str| Tool { name, version: version.parse().unwrap() };
     Plan {
         node: tool(ToolName::Node, "22.23.3"),
+        npm: tool(ToolName::Npm, "11.19.1"),
         package_manager: tool(ToolName::Npm, "11.19.1"),
+        packer: tool(ToolName::Npm, "11.19.1"),
         directory: job.source.directory.clone().unwrap(),
         install: Install::None,
         build: Vec::new(),
@@ -85,6 +87,7 @@ fn plan(job: &Job) -> Plan {
         },
         cutoff: job.staged_at,
         clock: Clock::Real,
+        put_back: false,
         why: Vec::new(),
     }
 }

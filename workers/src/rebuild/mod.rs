@@ -141,7 +141,7 @@ pub(crate) async fn run(
     watch: Watch<'_>,
 ) -> Result<Rebuilt, Failure> {
     let node = ensure(&order.plan.node, means, watch).await?;
-    let npm = ensure(&order.plan.package_manager, means, watch).await?;
+    let npm = ensure(&order.plan.npm, means, watch).await?;
     let sockets = SocketFolder::make(&means.work)
         .with_context(|| format!("no folder can be made in `{}`", means.work.display()))?;
     let policy = MirrorPolicy {
