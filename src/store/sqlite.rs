@@ -1,6 +1,6 @@
 //! SQLite: how it is opened, how it locks, and which constraint refused. It knows nothing of what is stored.
 
-use std::{fs::File, path::Path, str::FromStr, time::Duration};
+use std::{fs::File, str::FromStr, time::Duration};
 
 use sqlx::{
     Sqlite, SqlitePool, Transaction,
@@ -36,12 +36,7 @@ impl Pools {
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
             .busy_timeout(BUSY_TIMEOUT);
-        let writing = SqlitePoolOptions::new()
-            .max_connections(1)
-            .connect_with(options.clone())
-            .await
-            .map_err(|error| failed(error.into()))?;
-        bring_forward(&writing, options.get_filename()).await.map_err(failed)?;
+        let writing = open_in_turn(&options).await.map_err(failed)?;
         let reading = SqlitePoolOptions::new()
             .max_connections(READERS_MAX)
             .connect_with(options.pragma("query_only", "on"))
@@ -65,21 +60,22 @@ impl Pools {
     }
 }
 
-/// Brings the database forward, one process at a time: SQLite has no lock that spans several migrations, and `serve` and an
-/// operator's command may well start at once on an empty folder.
-async fn bring_forward(
-    writing: &SqlitePool,
-    database: &Path,
-) -> std::result::Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    let path = database.with_extension("migrating");
+/// Opens the writing connection and brings the database forward, one process at a time: `serve` and an operator's command
+/// may well start at once on an empty folder. SQLite has no lock that spans several migrations, and the change of a new
+/// file to WAL does not wait for another connection that is at the same (it answers "busy" at once, whatever the timeout).
+async fn open_in_turn(
+    options: &SqliteConnectOptions,
+) -> std::result::Result<SqlitePool, Box<dyn std::error::Error + Send + Sync>> {
+    let path = options.get_filename().with_extension("migrating");
     let lock = move || {
         let file = File::options().create(true).append(true).open(path)?;
         file.lock()?;
         Ok::<File, std::io::Error>(file)
     };
     let _until_done = tokio::task::spawn_blocking(lock).await??;
-    sqlx::migrate!("migrations/sqlite").run(writing).await?;
-    Ok(())
+    let writing = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await?;
+    sqlx::migrate!("migrations/sqlite").run(&writing).await?;
+    Ok(writing)
 }
 
 /// SQLite names the columns of a violated unique index and not the index. The second text is the name that the

@@ -18,10 +18,13 @@ use crate::support::{Fixture, PACKAGE};
 
 #[tokio::test]
 async fn processes_that_start_at_once_on_an_empty_folder_all_find_a_whole_database() {
-    let folder = tempfile::tempdir().unwrap();
-    let address = format!("sqlite://{}/new.sqlite", folder.path().display());
-    let open = || async { Store::open(&address).await.unwrap().ping().await.unwrap() };
-    tokio::join!(open(), open(), open(), open());
+    // Several rounds: one alone meets the moment in which a new file changes to WAL only now and then.
+    for round in 0..20 {
+        let folder = tempfile::tempdir().unwrap();
+        let address = format!("sqlite://{}/new-{round}.sqlite", folder.path().display());
+        let open = || async { Store::open(&address).await.unwrap().ping().await.unwrap() };
+        tokio::join!(open(), open(), open(), open(), open(), open(), open(), open());
+    }
 }
 
 #[tokio::test]
