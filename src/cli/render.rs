@@ -133,7 +133,8 @@ fn ending_word(ending: &countersign_core::rebuild::Ending) -> String {
     value["kind"].as_str().unwrap_or_default().replace('-', " ")
 }
 
-fn install(install: &Install) -> String {
+/// How dependencies came, in a few words.
+pub(crate) fn install(install: &Install) -> String {
     match install {
         Install::None => "nothing installed".to_owned(),
         Install::Lockfile { lockfile, .. } => format!("installed by {lockfile}"),

@@ -55,6 +55,23 @@ pub(crate) async fn node() -> &'static Path {
     &toolchain().await.node
 }
 
+/// A folder with programs `node` and `npm` for a PATH.
+pub(crate) async fn programs() -> TempDir {
+    use std::os::unix::fs::PermissionsExt;
+    let toolchain = toolchain().await;
+    let folder = TempDir::new().expect("a folder for programs");
+    for (name, arguments) in
+        [("node", String::new()), ("npm", format!(" '{}'", toolchain.npm.display()))]
+    {
+        let text = format!("#!/bin/sh\nexec '{}'{arguments} \"$@\"\n", toolchain.node.display());
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).expect("a program is written");
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755))
+            .expect("it may be run");
+    }
+    folder
+}
+
 /// What a command said.
 #[derive(Clone, Debug)]
 pub(crate) struct Ran {

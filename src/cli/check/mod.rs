@@ -1,6 +1,10 @@
 //! `countersign check`: one verification on this machine without a service. The subject is fetched, the worker's own job
 //! is run, and its report is printed. This file decides nothing about the verdict.
 
+mod batch;
+mod table;
+mod worktree;
+
 use std::{path::PathBuf, sync::atomic::AtomicBool};
 
 use anyhow::Context;
@@ -26,10 +30,11 @@ use super::{
 };
 
 /// Arguments of `countersign check`.
-#[derive(clap::Args, Debug)]
+#[derive(clap::Args, Clone, Debug)]
 pub(crate) struct CheckArgs {
     /// `name@version` from the registry, a .tgz, or a stage id that your npm token may read
-    subject: String,
+    /// [default: the package of this git work tree, packed as it would be staged and held against HEAD]
+    subject: Option<String>,
     /// The source repository: any git URL, or the path of a clone [default: the package's own `repository`]
     #[arg(long, value_name = "URL-or-path")]
     repo: Option<String>,
@@ -48,12 +53,45 @@ pub(crate) struct CheckArgs {
     /// Keep the staged and the rebuilt tarball, the log and the report in this folder
     #[arg(long, value_name = "DIR")]
     keep: Option<PathBuf>,
+    #[command(flatten)]
+    batch: batch::BatchArgs,
+}
+
+impl CheckArgs {
+    /// The same for what was packed of a work tree.
+    fn of_work_tree(&self, tree: &worktree::WorkTree) -> anyhow::Result<Self> {
+        let asked = [self.repo.is_some(), self.reference.is_some(), self.directory.is_some()];
+        if asked.contains(&true) {
+            anyhow::bail!(
+                "--repo, --ref and --directory belong to a named subject; without one the present work tree is checked"
+            );
+        }
+        let repo = tree.repository.to_str().context("the repository's path is not UTF-8")?;
+        Ok(Self {
+            repo: Some(repo.to_owned()),
+            reference: Some(tree.reference.clone()),
+            directory: Some(tree.directory.clone()),
+            ..self.clone()
+        })
+    }
 }
 
 /// Runs the check. Exit code 0: pass; 1: fail; 2: usage; 3: we could not tell.
 pub(crate) async fn run(args: &CheckArgs) -> anyhow::Result<u8> {
+    if let Some(table) = args.batch.table() {
+        return batch::run(args, table).await;
+    }
+    let Some(named) = args.subject.as_deref() else {
+        let tree = worktree::pack()?;
+        return verify(&args.of_work_tree(&tree)?, &tree.tarball.to_string_lossy(), true).await;
+    };
+    verify(args, named, false).await
+}
+
+/// One verification. Of a work tree what is said at the end is about a release that is still to come.
+async fn verify(args: &CheckArgs, named: &str, before_release: bool) -> anyhow::Result<u8> {
     let tools = super::tools::open()?;
-    let fetched = match subject::fetch(&args.subject, &tools.upstream).await? {
+    let fetched = match subject::fetch(named, &tools.upstream).await? {
         Ok(fetched) => fetched,
         Err(finding) => return could_not_fetch(args, &finding),
     };
@@ -64,7 +102,10 @@ pub(crate) async fn run(args: &CheckArgs) -> anyhow::Result<u8> {
     let output = countersign_worker::job::run(&job, &fetched.tarball, &tools, watch).await?;
     progress.finish();
     let judged = judged_of(output.attempt);
-    let report = report_of(&job, &fetched, &judged);
+    let mut report = report_of(&job, &fetched, &judged);
+    if before_release && report.verdict == Some(Outcome::Pass) {
+        report.next.what = "A release of this commit would pass: tag it and stage it.".to_owned();
+    }
     if let Some(folder) = &args.keep {
         keep(folder, &fetched, &report, output.rebuilt.as_deref(), output.log.as_deref())?;
     }
