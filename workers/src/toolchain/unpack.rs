@@ -10,7 +10,7 @@ use std::{
 
 use countersign_core::{
     limits::{ENTRIES_MAX, UNPACKED_BYTES_MAX},
-    toolchain::ToolName,
+    toolchain::{Tool, ToolName},
 };
 use flate2::read::GzDecoder;
 
@@ -20,7 +20,7 @@ use super::folder::open_to_readers;
 ///
 /// # Errors
 /// On the first member that is no regular file or folder, or that leads out, and where the tool itself is missing.
-pub(super) fn unpack(tarball: &File, tool: ToolName, into: &Path) -> io::Result<()> {
+pub(super) fn unpack(tarball: &File, tool: &Tool, into: &Path) -> io::Result<()> {
     open_to_readers(into)?;
     let mut archive = tar::Archive::new(GzDecoder::new(tarball));
     let mut left_bytes = UNPACKED_BYTES_MAX;
@@ -31,7 +31,7 @@ pub(super) fn unpack(tarball: &File, tool: ToolName, into: &Path) -> io::Result<
         }
         let path = inside(&entry.path()?)?;
         let kind = entry.header().entry_type();
-        if kind.is_dir() || kind.is_pax_global_extensions() || !is_needed(tool, &path) {
+        if kind.is_dir() || kind.is_pax_global_extensions() || !is_needed(tool.name, &path) {
             continue;
         }
         if !kind.is_file() {
@@ -40,17 +40,24 @@ pub(super) fn unpack(tarball: &File, tool: ToolName, into: &Path) -> io::Result<
         left_bytes = left_bytes
             .checked_sub(entry.size())
             .ok_or_else(|| refuse("the archive", "it is too large when unpacked"))?;
-        let executable = entry.header().mode()? & 0o111 != 0 || path.starts_with("bin");
+        let is_program = path.starts_with("bin") || path == Path::new(main_file(tool));
+        let executable = entry.header().mode()? & 0o111 != 0 || is_program;
         write(&mut entry, &into.join(path), into, executable)?;
     }
     let main = into.join(main_file(tool));
     if main.is_file() { Ok(()) } else { Err(refuse(main_file(tool), "it is not in the archive")) }
 }
 
-fn main_file(tool: ToolName) -> &'static str {
-    match tool {
+/// What is run of a tool, in its folder. pnpm's has the form of the node of its time, and from 12 on it needs none.
+pub(super) fn main_file(tool: &Tool) -> &'static str {
+    match tool.name {
         ToolName::Node => "bin/node",
         ToolName::Npm => "bin/npm-cli.js",
+        ToolName::Pnpm if tool.major() < 11 => "bin/pnpm.cjs",
+        ToolName::Pnpm if tool.major() < 12 => "bin/pnpm.mjs",
+        ToolName::Pnpm => "pnpm",
+        ToolName::Yarn => "bin/yarn.js",
+        ToolName::Bun => "bin/bun",
     }
 }
 
@@ -62,7 +69,7 @@ fn is_needed(tool: ToolName, path: &Path) -> bool {
                 || path.starts_with("include")
                 || path == Path::new("LICENSE")
         }
-        ToolName::Npm => true,
+        ToolName::Npm | ToolName::Pnpm | ToolName::Yarn | ToolName::Bun => true,
     }
 }
 

@@ -279,8 +279,9 @@ impl Upstream {
     ) -> Result<NamedTempFile, UpstreamError> {
         let registry = &self.registries.default;
         let what = format!("the tarball of `{package}@{version}`");
+        let file = package.rsplit('/').next().unwrap_or(package);
         let url = registry
-            .below(&format!("{package}/-/{package}-{version}.tgz"))
+            .below(&format!("{package}/-/{file}-{version}.tgz"))
             .ok_or_else(|| UpstreamError::unavailable(&what, "its name makes no address"))?;
         let (mut file, came, _) =
             self.download(registry, &url, &what, limit_bytes, progress).await?;
