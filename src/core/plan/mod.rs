@@ -1,11 +1,13 @@
 //! A plan: how a package is built, as a value that prints and has a digest. Nothing is executed here, and nothing of the
 //! staged files is known here: the candidates are fixed before those are read.
 //!
-//! `candidates` puts plans together from facts; `scripts` says what runs, `tools` with which node and npm.
+//! `candidates` puts plans together from facts; `scripts` says what runs, `tools` with which node and npm,
+//! `managers` in which words each package manager is told.
 
 use serde::{Deserialize, Serialize};
 
 mod candidates;
+pub mod managers;
 mod scripts;
 mod tools;
 
