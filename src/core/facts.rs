@@ -31,6 +31,8 @@ pub struct FolderFacts {
     pub lockfile: Option<(String, Result<Lockfile, InvalidLockfile>)>,
     /// The names of other package managers' lockfiles.
     pub other_lockfiles: Vec<String>,
+    /// The same, read, by the file's name.
+    pub lockfiles: Vec<(String, Result<Lockfile, InvalidLockfile>)>,
     /// The first lines of `.nvmrc`, `.node-version` and of `nodejs` in `.tool-versions`, by the file's name.
     pub node_versions: Vec<(String, String)>,
     /// What its `.npmrc` says.

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{InvalidLockfile, Lockfile, Named};
+use super::{Format, InvalidLockfile, Lockfile, Named};
 
 /// Versions 2 and 3 are read by their `packages`, version 1 by its nested `dependencies`.
 ///
@@ -26,7 +26,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Lockfile, InvalidLockfile> {
         Some(Value::Object(entries)) => Ok(Some(entries)),
         Some(_) => Err(InvalidLockfile(format!("its `{key}` is not an object"))),
     };
-    let mut lockfile = Lockfile { version, packages: Vec::new(), from_git: Vec::new() };
+    let mut lockfile = Lockfile::empty(Format::Npm, version, 0);
     match (map("packages")?, map("dependencies")?) {
         (Some(packages), _) => add_packages(&mut lockfile, packages),
         (None, Some(dependencies)) => add_dependencies(&mut lockfile, dependencies),
@@ -49,6 +49,7 @@ fn add_packages(lockfile: &mut Lockfile, packages: &Map<String, Value>) {
             version: text("version").unwrap_or_default(),
             resolved: text("resolved"),
             integrity: text("integrity"),
+            checksum: false,
             has_install_script: flag("hasInstallScript"),
             optional: flag("optional") || flag("devOptional"),
         });
@@ -69,6 +70,7 @@ fn add_dependencies(lockfile: &mut Lockfile, dependencies: &Map<String, Value>) 
                 version,
                 resolved: text("resolved").or_else(|| spec.contains(':').then_some(spec)),
                 integrity: text("integrity"),
+                checksum: false,
                 has_install_script: false,
                 optional: flag("optional"),
             });

@@ -70,6 +70,12 @@ fn folder_facts(
             break;
         }
     }
+    let mut lockfiles = Vec::new();
+    for name in OTHER_LOCKFILES {
+        let bytes = objects.file(commit, &directory.join(name), LOCKFILE_BYTES_MAX)?;
+        let read = bytes.and_then(|bytes| Lockfile::of(name, &bytes));
+        lockfiles.extend(read.map(|read| (name.to_owned(), read)));
+    }
     let mut node_versions = Vec::new();
     for name in NODE_FILES {
         let first = text(name)?.and_then(|text| first_word(&text));
@@ -85,6 +91,7 @@ fn folder_facts(
         package: folder::read(objects, commit, &directory)?,
         lockfile,
         other_lockfiles: OTHER_LOCKFILES.iter().filter(|n| has(n)).map(|&n| n.to_owned()).collect(),
+        lockfiles,
         node_versions,
         npmrc: text(".npmrc")?.map(|text| Npmrc::parse(&text)).unwrap_or_default(),
         directory,
