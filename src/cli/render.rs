@@ -101,7 +101,16 @@ fn way(report: &Report, out: &mut String) {
     if let Some(rebuild) = &report.rebuild {
         let memory =
             rebuild.peak_memory_bytes.map(|b| format!(", {} MiB at most", b / (1024 * 1024)));
-        line("rebuild", format!("{}{}", ending_word(&rebuild.ending), memory.unwrap_or_default()));
+        let reused = rebuild.reused.map(|_| ", done before on this machine and used again");
+        line(
+            "rebuild",
+            format!(
+                "{}{}{}",
+                ending_word(&rebuild.ending),
+                memory.unwrap_or_default(),
+                reused.unwrap_or_default()
+            ),
+        );
     }
     if let Some(comparison) = &report.comparison {
         let counts = comparison.counts;

@@ -8,8 +8,8 @@ use countersign_worker::{
     upstream::{Secret, UpstreamConfig},
 };
 
-/// Opens them; nothing is started or downloaded.
-pub(crate) fn open() -> anyhow::Result<Tools> {
+/// Opens them; nothing is started or downloaded. `reuse`: rebuilds that were done before are used again.
+pub(crate) fn open(reuse: bool) -> anyhow::Result<Tools> {
     let is_root = rustix::process::geteuid().is_root();
     let settings = Settings {
         service: String::new(),
@@ -20,5 +20,6 @@ pub(crate) fn open() -> anyhow::Result<Tools> {
         work: default_work(is_root),
         limits: RebuildLimits::default(),
     };
-    Tools::open(&settings)
+    let tools = Tools::open(&settings)?;
+    Ok(if reuse { tools.reusing_rebuilds(&settings)? } else { tools })
 }

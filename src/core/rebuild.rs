@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    artifact::{PackageName, Sha512, Version},
+    artifact::{PackageName, Sha256, Sha512, Version},
     finding::{Code, Finding},
     timestamp::Timestamp,
 };
@@ -293,4 +293,7 @@ pub struct Rebuild {
     pub cutoff_unreliable: bool,
     /// What was installed.
     pub dependencies: Vec<Dependency>,
+    /// The digest of everything that it depended on, where this is a rebuild that was done before and kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reused: Option<Sha256>,
 }

@@ -243,6 +243,9 @@ pub struct RebuildPart {
     pub root_image: String,
     /// What it asked for.
     pub network: Vec<NetworkRequest>,
+    /// The digest of everything that it depended on, where a rebuild of this machine was used again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reused: Option<Sha256>,
 }
 
 /// What was installed.
@@ -378,6 +381,7 @@ impl Report {
             peak_memory_bytes: rebuild.peak_memory_bytes,
             root_image: rebuild.root_image.clone(),
             network: rebuild.network.clone(),
+            reused: rebuild.reused,
         });
         report.dependencies = seen.rebuild.as_ref().map(|rebuild| DependenciesPart {
             pinned: rebuild.dependencies_pinned,

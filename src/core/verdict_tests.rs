@@ -56,6 +56,7 @@ fn rebuild(ending: Ending) -> Rebuild {
         network: Vec::new(),
         dependencies_pinned: true,
         cutoff_unreliable: false,
+        reused: None,
         dependencies: Vec::new(),
     }
 }

@@ -120,6 +120,7 @@ fn rebuilt(ending: Ending) -> Rebuild {
         network: Vec::new(),
         dependencies_pinned: true,
         cutoff_unreliable: false,
+        reused: None,
         dependencies: Vec::new(),
     }
 }

@@ -19,7 +19,7 @@ use crate::{
     checkout::{Checkout, GitCache, Outcome, Wanted},
     mirror::LockedVersion,
     progress::Watch,
-    rebuild::{self, Failure, Means, Order, Rebuilt},
+    rebuild::{self, Failure, Kept, Means, Order, Rebuilt},
     sandbox::Limits,
     settings::Settings,
     toolchain::{self, Cache},
@@ -39,6 +39,7 @@ pub struct Tools {
     registry_hosts: BTreeSet<String>,
     limits: Limits,
     init: PathBuf,
+    kept: Option<Kept>,
 }
 
 impl Tools {
@@ -58,7 +59,7 @@ impl Tools {
             .collect();
         let limits = settings.limits.clone().into_sandbox();
         let (work, init) = (settings.work.clone(), PathBuf::from(OWN_PROGRAM));
-        Ok(Self { upstream, cache, git, work, registry_hosts, limits, init })
+        Ok(Self { upstream, cache, git, work, registry_hosts, limits, init, kept: None })
     }
 
     /// The same, with a program other than the running one at the sandbox's door, as
@@ -66,6 +67,16 @@ impl Tools {
     #[must_use]
     pub fn with_init(self, init: PathBuf) -> Self {
         Self { init, ..self }
+    }
+
+    /// The same, with rebuilds of this machine used again where everything that they depend on is the same: for many
+    /// tarballs of one commit. A report says where it was so. The service's own workers never do it.
+    ///
+    /// # Errors
+    /// The folder cannot be made.
+    pub fn reusing_rebuilds(self, settings: &Settings) -> std::io::Result<Self> {
+        let kept = Kept::open(settings.cache.join("rebuilds"))?;
+        Ok(Self { kept: Some(kept), ..self })
     }
 
     /// Clears away what workers that died left on this machine. A worker does it when it starts; jobs of living workers
@@ -84,6 +95,7 @@ impl Tools {
             work: self.work.clone(),
             limits: self.limits.clone(),
             init: &self.init,
+            kept: self.kept.as_ref(),
         }
     }
 }
@@ -466,6 +478,7 @@ fn not_begun(ending: Ending) -> Rebuild {
         network: Vec::new(),
         dependencies_pinned: true,
         cutoff_unreliable: false,
+        reused: None,
         dependencies: Vec::new(),
     }
 }

@@ -153,6 +153,9 @@ async fn checked(row: &Row, args: &CheckArgs) -> anyhow::Result<Line> {
             command.args([flag, value]);
         }
     }
+    if args.reuse {
+        command.arg("--reuse");
+    }
     if let Some(folder) = &args.keep {
         let tarball = Path::new(&row.tarball).file_stem().unwrap_or_default().to_string_lossy();
         let name = [&row.spec().replace('/', "+"), &*tarball].join(" ");

@@ -53,6 +53,9 @@ pub(crate) struct CheckArgs {
     /// Keep the staged and the rebuilt tarball, the log and the report in this folder
     #[arg(long, value_name = "DIR")]
     keep: Option<PathBuf>,
+    /// Use a rebuild of this machine again where everything that it depends on is the same; the report says so
+    #[arg(long)]
+    reuse: bool,
     #[command(flatten)]
     batch: batch::BatchArgs,
 }
@@ -90,7 +93,7 @@ pub(crate) async fn run(args: &CheckArgs) -> anyhow::Result<u8> {
 
 /// One verification. Of a work tree what is said at the end is about a release that is still to come.
 async fn verify(args: &CheckArgs, named: &str, before_release: bool) -> anyhow::Result<u8> {
-    let tools = super::tools::open()?;
+    let tools = super::tools::open(args.reuse)?;
     let fetched = match subject::fetch(named, &tools.upstream).await? {
         Ok(fetched) => fetched,
         Err(finding) => return could_not_fetch(args, &finding),

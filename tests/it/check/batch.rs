@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::countersign;
-use crate::hostile::rig::{Release, TAG, passable_folder};
+use crate::hostile::rig::{Release, TAG, git, passable_folder};
 
 #[path = "../../corpus/mutations.rs"]
 mod mutations;
@@ -151,5 +151,47 @@ fn a_batch_that_cannot_begin_says_why() {
     assert_eq!(
         std::fs::read_to_string(folder.path().join("other.tsv")).unwrap(),
         "something else\n"
+    );
+}
+
+#[test]
+fn a_rebuild_is_used_again_only_where_asked_and_the_report_says_so() {
+    let folder = passable_folder();
+    let release = release();
+    release.commit_to(&folder.path().join("repository"));
+    std::fs::write(folder.path().join("p.tgz"), release.tgz()).unwrap();
+    for (name, bytes) in mutations::mutants(&release.tgz(), None) {
+        std::fs::write(folder.path().join(format!("{name}.tgz")), bytes).unwrap();
+    }
+    let report = |file: &str, more: &[&str]| -> serde_json::Value {
+        let mut arguments = vec!["check", file, "--repo", "repository", "--ref", TAG, "--json"];
+        arguments.extend(more);
+        let (_, said, complained) = countersign(folder.path(), &arguments);
+        serde_json::from_str(&said).unwrap_or_else(|error| panic!("{error}: {said}{complained}"))
+    };
+    let first = report("p.tgz", &["--reuse"]);
+    assert_eq!(
+        (&first["verdict"], &first["rebuild"]["reused"]),
+        (&"pass".into(), &serde_json::Value::Null)
+    );
+    let again = report("p.tgz", &["--reuse"]);
+    assert_eq!((&again["verdict"], &again["level"]), (&first["verdict"], &first["level"]));
+    assert!(again["rebuild"]["reused"].is_string(), "{again}");
+    assert_eq!(report("p.tgz", &[])["rebuild"]["reused"], serde_json::Value::Null);
+    let mutant = report("one-byte.tgz", &["--reuse"]);
+    assert_eq!(
+        (&mutant["verdict"], &mutant["rebuild"]["reused"]),
+        (&"fail".into(), &again["rebuild"]["reused"])
+    );
+    // Another commit of the same files is another rebuild: its time is another.
+    let repository = folder.path().join("repository");
+    std::fs::write(repository.join("unpacked.txt"), "more\n").unwrap();
+    git(&repository, &["add", "--all"]);
+    git(&repository, &["commit", "--quiet", "--message=More"]);
+    git(&repository, &["tag", "--force", TAG]);
+    let other = report("p.tgz", &["--reuse"]);
+    assert_eq!(
+        (&other["verdict"], &other["rebuild"]["reused"]),
+        (&"pass".into(), &serde_json::Value::Null)
     );
 }

@@ -50,6 +50,7 @@ pub(crate) fn observations(job: &Job) -> Observations {
             network: Vec::new(),
             dependencies_pinned: true,
             cutoff_unreliable: false,
+            reused: None,
             dependencies: Vec::new(),
         }),
         ..Observations::default()

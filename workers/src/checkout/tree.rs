@@ -6,6 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use countersign_core::{
+    Sha256, canonical,
     limits::{FILE_BYTES_MAX, TREE_BYTES_MAX, TREE_FILES_MAX},
     source::Directory,
 };
@@ -297,6 +298,16 @@ pub(super) struct Part {
 }
 
 impl ExportTree {
+    /// A digest of every path with what stands there: two trees of one identity are exported the same.
+    pub(crate) fn identity(&self) -> Sha256 {
+        let lines = self.parts.iter().flat_map(|part| {
+            part.items.iter().map(|item| {
+                (part.at.join(&item.path), format!("{:?}", item.kind), item.object.to_string())
+            })
+        });
+        canonical::digest(&lines.collect::<Vec<_>>())
+    }
+
     /// Hands every file and link to `put` with its path from the root and its content, which for a link is its target.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 //! here, but for its name and digest, which the mirror refuses.
 
 mod ending;
+mod kept;
 mod socket;
 mod steps;
 
@@ -32,6 +33,7 @@ use crate::{
     upstream::Upstream,
 };
 
+pub(crate) use kept::Kept;
 use socket::SocketFolder;
 pub(crate) use steps::Durations;
 
@@ -50,6 +52,8 @@ pub(crate) struct Means<'a> {
     pub(crate) limits: Limits,
     /// The program at the sandbox's door.
     pub(crate) init: &'a Path,
+    /// Rebuilds that were done before, where they may be used.
+    pub(crate) kept: Option<&'a Kept>,
 }
 
 /// What is rebuilt.
@@ -133,9 +137,26 @@ impl From<ToolchainError> for Failure {
     }
 }
 
-/// Runs a plan. Needs a tokio runtime for the mirror; the sandbox runs on a thread of its own, since it ends when the
-/// thread that started it does.
+/// Runs a plan, or takes what was kept of running it before, where that is allowed.
 pub(crate) async fn run(
+    order: &Order<'_>,
+    means: &Means<'_>,
+    watch: Watch<'_>,
+) -> Result<Rebuilt, Failure> {
+    let registries = means.upstream.registries();
+    if let Some(kept) = means.kept.and_then(|kept| kept.find(order, registries)) {
+        return Ok(kept);
+    }
+    let rebuilt = run_anew(order, means, watch).await?;
+    if let Some(kept) = means.kept {
+        kept.keep(order, registries, &rebuilt);
+    }
+    Ok(rebuilt)
+}
+
+/// Needs a tokio runtime for the mirror; the sandbox runs on a thread of its own, since it ends when the
+/// thread that started it does.
+async fn run_anew(
     order: &Order<'_>,
     means: &Means<'_>,
     watch: Watch<'_>,
@@ -213,6 +234,7 @@ fn assemble(plan: &Plan, ran: steps::Ran, record: Record) -> Result<Rebuilt, Fai
             dependencies_pinned: pinned,
             cutoff_unreliable: !record.cutoff_unreliable.is_empty(),
             dependencies: record.dependencies,
+            reused: None,
         },
         tarball: ran.tarball,
         log: ran.log,
