@@ -5,13 +5,14 @@ use std::path::PathBuf;
 
 use countersign_core::{
     archive::{self, Archive, Refusal},
-    compare::{Comparison, Level, Status, compare},
+    compare::{Comparison, Level, Status, compare_under},
     diff::{self, visible::escaped},
+    normalisation::{Normalisation, Permission},
 };
 use serde::Serialize;
 
 use super::{
-    exit, tarball,
+    allow, exit, tarball,
     terminal::{self, Colour},
 };
 
@@ -24,6 +25,9 @@ pub(crate) struct CompareArgs {
     /// The tarball that it is held against
     #[arg(value_name = "REBUILT.tgz")]
     rebuilt: PathBuf,
+    /// Let the named tokens differ; may be given more than once
+    #[arg(long, value_name = "NORMALISATION", value_parser = allow::parser())]
+    allow: Vec<Normalisation>,
     /// Print the comparison, with every file, or why a tarball is refused, as JSON and nothing else
     #[arg(long)]
     json: bool,
@@ -60,7 +64,8 @@ pub(crate) fn run(args: &CompareArgs) -> anyhow::Result<u8> {
             return Ok(exit::COULD_NOT_TELL);
         }
     };
-    let comparison = compare(&staged, &rebuilt);
+    let permission = Permission { allowed: &args.allow, committed: None, packer: None };
+    let comparison = compare_under(&staged, &rebuilt, &permission);
     let text = if args.json {
         serde_json::to_string_pretty(&comparison)? + "\n"
     } else {
@@ -70,8 +75,11 @@ pub(crate) fn run(args: &CompareArgs) -> anyhow::Result<u8> {
     };
     terminal::print(&text)?;
     Ok(match comparison.level {
-        Level::IdenticalTarball | Level::IdenticalArchive | Level::IdenticalFiles => exit::PASS,
-        Level::Normalised | Level::Different => exit::FAIL,
+        Level::IdenticalTarball
+        | Level::IdenticalArchive
+        | Level::IdenticalFiles
+        | Level::Normalised => exit::PASS,
+        Level::Different => exit::FAIL,
     })
 }
 
@@ -118,6 +126,18 @@ pub(crate) fn differences(
         let (word, code) = status(file.status);
         let word = colour.paint(code, &format!("{word:12}"));
         out.push_str(&format!("{word}  {}\n", escaped(&file.path)));
+        if let Some(applied) = comparison.normalised(&file.path) {
+            let tokens: Vec<String> =
+                applied.tokens.iter().map(|token| escaped(token).into_owned()).collect();
+            out.push_str(&format!(
+                "              let differ by {}: {}\n",
+                applied.name,
+                tokens.join(", ")
+            ));
+        }
+        if let (Some(cause), Some(because)) = (file.cause, &file.because) {
+            out.push_str(&format!("              {cause}: {}\n", escaped(because)));
+        }
     }
     for file in comparison.differing().filter(|file| file.status != Status::ModeChanged) {
         let diff = diff::unified(staged.get(&file.path), rebuilt.get(&file.path));

@@ -1,6 +1,7 @@
 //! The command line: one list of commands, and what each answers as its exit code. A command parses, calls and prints;
 //! what is done stands elsewhere.
 
+mod allow;
 mod check;
 mod compare;
 mod doctor;

@@ -10,11 +10,12 @@ use countersign_core::{
     PackageName,
     finding::Code,
     limits,
+    normalisation::Normalisation,
     policy::Policy,
     source::{Directory, Enrolment, Mode, Repository, TagPattern},
 };
 
-use super::{exit, maintainer::first_line_of_stdin};
+use super::{allow, exit, maintainer::first_line_of_stdin};
 use crate::{
     app::{App, SystemClock},
     config::{Config, Flags},
@@ -62,6 +63,9 @@ struct EnrolArgs {
     /// A warning or note that is to be a fail, such as dependencies-unpinned; may be repeated
     #[arg(long = "fail-on", value_name = "CODE", value_parser = code)]
     fail_on: Vec<Code>,
+    /// Let the named tokens of a staged file differ; may be repeated
+    #[arg(long, value_name = "NORMALISATION", value_parser = allow::parser())]
+    allow: Vec<Normalisation>,
     /// How many minutes a stage waits for its tag
     #[arg(long, default_value_t = limits::TAG_WAIT_MINUTES, value_name = "MINUTES",
           value_parser = clap::value_parser!(u64).range(0..=limits::TAG_WAIT_MINUTES_MAX))]
@@ -98,6 +102,7 @@ fn proposal(args: &EnrolArgs) -> Proposal {
         mode: if args.observe { Mode::Observe } else { Mode::Enforce },
         policy: Policy {
             fail_on: args.fail_on.clone(),
+            allow: args.allow.clone(),
             tag_wait_minutes: args.tag_wait_minutes,
             require_branch: !args.any_commit,
         },
@@ -117,6 +122,9 @@ fn show(proposal: &Proposal) -> anyhow::Result<()> {
         writeln!(out, "branches     {}", proposal.branches.join(", "))?;
     } else {
         writeln!(out, "branches     any commit that a tag names")?;
+    }
+    for name in &proposal.policy.allow {
+        writeln!(out, "may differ   {name}: {}", name.meaning())?;
     }
     let mode = match proposal.mode {
         Mode::Enforce => "enforce: nothing but a pass is released",

@@ -4,10 +4,12 @@
 use std::fmt::Write;
 
 use countersign_core::{
+    compare::FileComparison,
     finding::Severity,
     plan::Install,
     rebuild::RequestOutcome,
     report::{Report, State},
+    search::{Again, Gave},
     verdict::Outcome,
 };
 
@@ -67,6 +69,12 @@ fn findings(report: &Report, colour: Colour, out: &mut String) {
             finding.code
         );
         let _ = writeln!(out, "          {}", visible(&finding.message));
+        let file = finding.path.as_deref().and_then(|path| file_at(report, path));
+        if let Some((cause, because)) =
+            file.and_then(|file| Some((file.cause?, file.because.as_ref()?)))
+        {
+            let _ = writeln!(out, "          likely {cause}: {}", visible(because));
+        }
         if let Some(fix) = &finding.fix {
             let _ = writeln!(out, "          fix: {}", visible(fix));
         }
@@ -75,6 +83,10 @@ fn findings(report: &Report, colour: Colour, out: &mut String) {
         let _ =
             writeln!(out, "  … and {} more (--json lists all)", report.findings.len() - SHOWN_MAX);
     }
+}
+
+fn file_at<'r>(report: &'r Report, path: &str) -> Option<&'r FileComparison> {
+    report.comparison.as_ref()?.files.iter().find(|file| file.path == path)
 }
 
 fn way(report: &Report, out: &mut String) {
@@ -90,12 +102,24 @@ fn way(report: &Report, out: &mut String) {
         };
         line("repository", format!("{}{folder} ({})", source.repository, source.trust));
         line("tag", format!("{} = {}", source.tag, source.commit));
+        for evidence in source.evidence.iter().filter(|evidence| !evidence.agrees) {
+            line("against it", evidence.detail.clone());
+        }
     }
     if let Some(plan) = &report.plan {
         let tools: Vec<String> = plan.tools().into_iter().map(ToString::to_string).collect();
         line("plan", format!("{}, {}", tools.join(", "), install(&plan.install)));
         for step in &plan.build {
             line("", step.argv.join(" "));
+        }
+        for other in &plan.other_candidates {
+            line(
+                "candidate",
+                format!("{}. {}: {}", other.number, other.plan, gave(other.gave.as_ref())),
+            );
+        }
+        if let Some(again) = &plan.again {
+            line("once more", twice(again));
         }
     }
     if let Some(rebuild) = &report.rebuild {
@@ -126,6 +150,10 @@ fn way(report: &Report, out: &mut String) {
                 report.level.map(|level| format!(" ({})", word_of(&level))).unwrap_or_default(),
             ),
         );
+        for applied in &comparison.normalisations {
+            let tokens = applied.tokens.join(", ");
+            line("let differ", format!("{} ({}: {tokens})", applied.path, applied.name));
+        }
     }
     if let Some(total) = report.timings_ms.total {
         line("time", format!("{}.{} s", total / 1000, total % 1000 / 100));
@@ -148,6 +176,26 @@ pub(crate) fn install(install: &Install) -> String {
         Install::None => "nothing installed".to_owned(),
         Install::Lockfile { lockfile, .. } => format!("installed by {lockfile}"),
         Install::AsOfCutoff { .. } => "installed as of the release's time".to_owned(),
+    }
+}
+
+/// What another candidate gave.
+fn gave(gave: Option<&Gave>) -> String {
+    match gave {
+        None => "not needed".to_owned(),
+        Some(Gave { differing: Some(count), .. }) => format!("{count} files differ"),
+        Some(Gave { ending, .. }) => ending_word(ending),
+    }
+}
+
+/// What the second rebuild by the same plan showed.
+fn twice(again: &Again) -> String {
+    match &again.varying {
+        Some(paths) => match paths.len() + again.further {
+            0 => "the same files twice".to_owned(),
+            count => format!("{count} files differ between two rebuilds"),
+        },
+        None => ending_word(&again.ending),
     }
 }
 

@@ -1,5 +1,5 @@
-//! Two archives, file by file: which paths are the same, and how strong the sameness is. It knows manifests and digests,
-//! and nothing of why files differ or what a verdict makes of it.
+//! Two archives, file by file: which paths are the same, how strong the sameness is, and which named tokens had to be let
+//! differ for it. It knows manifests and digests, and nothing of why files differ or what a verdict makes of it.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     archive::Archive,
+    cause::Cause,
     manifest::{FileRecord, Manifest},
+    normalisation::{self, Applied, Permission},
 };
 
 /// How much of two archives is the same, the strongest first: `IdenticalTarball < Different`.
@@ -20,7 +22,7 @@ pub enum Level {
     IdenticalArchive,
     /// Every path, content and executable bit.
     IdenticalFiles,
-    /// Identical after named normalisations. Nothing makes it yet.
+    /// Identical after named normalisations.
     Normalised,
     /// Something that is installed differs.
     Different,
@@ -75,6 +77,12 @@ pub struct FileComparison {
     pub staged: Option<FileRecord>,
     /// The file in the rebuilt archive.
     pub rebuilt: Option<FileRecord>,
+    /// Why it likely differs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<Cause>,
+    /// What in this very file speaks for the cause, as a sentence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub because: Option<String>,
 }
 
 /// How many paths have each status.
@@ -122,9 +130,28 @@ pub struct Comparison {
     pub counts: Counts,
     /// Every path.
     pub files: Vec<FileComparison>,
+    /// What was let differ, ordered by path: these files are changed, and count as the same.
+    #[serde(default)]
+    pub normalisations: Vec<Applied>,
 }
 
 impl Comparison {
+    /// The normalisation that was applied to the file at that path.
+    pub fn normalised(&self, path: &str) -> Option<&Applied> {
+        let found = self.normalisations.binary_search_by(|applied| applied.path.as_str().cmp(path));
+        self.normalisations.get(found.ok()?)
+    }
+
+    /// How many paths differ in more than what was let differ.
+    pub fn unexcused(&self) -> usize {
+        self.unexplained().count()
+    }
+
+    /// The paths that are not the same, but for those that were let differ.
+    pub fn unexplained(&self) -> impl Iterator<Item = &FileComparison> {
+        self.differing().filter(|file| self.normalised(&file.path).is_none())
+    }
+
     /// The paths that are not the same.
     pub fn differing(&self) -> impl Iterator<Item = &FileComparison> {
         self.files.iter().filter(|file| file.status != Status::Same)
@@ -147,14 +174,45 @@ pub fn compare(staged: &Archive, rebuilt: &Archive) -> Comparison {
     } else {
         Level::IdenticalFiles
     };
-    Comparison { level, counts, files }
+    Comparison { level, counts, files, normalisations: Vec::new() }
+}
+
+/// Compares, and lets differ what is permitted: only contents, never names, modes or order. The level is
+/// [`Level::Normalised`] where that explains every difference.
+pub fn compare_under(
+    staged: &Archive,
+    rebuilt: &Archive,
+    permission: &Permission<'_>,
+) -> Comparison {
+    let mut comparison = compare(staged, rebuilt);
+    if permission.allowed.is_empty() {
+        return comparison;
+    }
+    let changed = comparison.files.iter().filter(|file| file.status == Status::Changed);
+    let applied = changed.filter_map(|file| {
+        let same_mode = file.staged?.executable == file.rebuilt?.executable;
+        let (ours, theirs) = (staged.get(&file.path)?, rebuilt.get(&file.path)?);
+        normalisation::apply(&file.path, ours, theirs, permission).filter(|_| same_mode)
+    });
+    comparison.normalisations = applied.collect();
+    if comparison.level == Level::Different && comparison.unexcused() == 0 {
+        comparison.level = Level::Normalised;
+    }
+    comparison
 }
 
 fn files(staged: &Manifest, rebuilt: &Manifest) -> Vec<FileComparison> {
     let paths: BTreeSet<&str> = staged.iter().chain(rebuilt.iter()).map(|(path, _)| path).collect();
     let compared = |path: &str| {
         let (staged, rebuilt) = (staged.get(path).copied(), rebuilt.get(path).copied());
-        FileComparison { path: path.to_owned(), status: status(staged, rebuilt), staged, rebuilt }
+        FileComparison {
+            path: path.to_owned(),
+            status: status(staged, rebuilt),
+            staged,
+            rebuilt,
+            cause: None,
+            because: None,
+        }
     };
     paths.into_iter().map(compared).collect()
 }

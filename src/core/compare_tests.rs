@@ -49,6 +49,7 @@ fn swapped(comparison: &Comparison) -> Comparison {
     Comparison {
         level: comparison.level,
         counts: Counts { added: missing, missing: added, ..comparison.counts },
+        normalisations: comparison.normalisations.clone(),
         files: comparison
             .files
             .iter()
@@ -57,6 +58,7 @@ fn swapped(comparison: &Comparison) -> Comparison {
                 status: turned(file.status),
                 staged: file.rebuilt,
                 rebuilt: file.staged,
+                ..file.clone()
             })
             .collect(),
     }
@@ -170,5 +172,34 @@ fn a_comparison_survives_its_json_and_says_kebab_words() {
     assert!(json.contains(r#""status":"mode-changed""#), "{json}");
     for level in Level::ALL {
         assert_eq!(serde_json::to_string(&level).unwrap(), format!("\"{}\"", level.as_str()));
+    }
+}
+
+const ALL: Permission<'_> =
+    Permission { allowed: &normalisation::Normalisation::ALL, committed: None, packer: None };
+
+#[test]
+fn what_is_let_differ_is_named_and_makes_no_more_than_a_normalised_level() {
+    let staged = archive(&[("README.md", 0o644, "a\r\n"), ("a.js", 0o644, "a")]);
+    let rebuilt = archive(&[("README.md", 0o644, "a\n"), ("a.js", 0o644, "a")]);
+    let comparison = compare_under(&staged, &rebuilt, &ALL);
+    assert_eq!((comparison.level, comparison.unexcused()), (Level::Normalised, 0));
+    assert_eq!(comparison.normalised("README.md").unwrap().tokens, ["1 line endings"]);
+    assert_eq!(comparison.counts.changed, 1, "it is shown as changed all the same");
+    let nothing = Permission { allowed: &[], ..ALL };
+    assert_eq!(compare_under(&staged, &rebuilt, &nothing).level, Level::Different);
+}
+
+#[test]
+fn nothing_else_is_let_differ_beside_it() {
+    let rebuilt = archive(&[("README.md", 0o644, "a\n"), ("a.js", 0o644, "a")]);
+    for files in [
+        [("README.md", 0o644, "a\r\n"), ("a.js", 0o644, "b")],
+        [("README.md", 0o755, "a\r\n"), ("a.js", 0o644, "a")],
+        [("README.md", 0o644, "a\r\n"), ("a.js", 0o755, "a")],
+        [("README.md", 0o644, "a\r\n"), ("b.js", 0o644, "a")],
+    ] {
+        let comparison = compare_under(&archive(&files), &rebuilt, &ALL);
+        assert_eq!(comparison.level, Level::Different, "{files:?}");
     }
 }

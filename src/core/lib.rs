@@ -15,6 +15,7 @@ pub mod archive;
 pub mod manifest;
 
 pub mod finding;
+pub mod normalisation;
 pub mod policy;
 
 pub mod source;
@@ -29,9 +30,15 @@ pub mod facts;
 
 pub mod plan;
 
+pub mod cause;
 pub mod rebuild;
 
 pub mod compare;
+
+pub mod history;
+pub mod search;
+
+pub mod explain;
 
 pub mod diff;
 

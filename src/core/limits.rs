@@ -65,6 +65,9 @@ pub const MIRROR_REQUESTS_MAX: usize = 20_000;
 /// Requests that stand in a report; the count of the rest is named.
 pub const REPORTED_REQUESTS_MAX: usize = 500;
 
+/// Paths in which two rebuilds of one plan differ that a report names; the count of the rest stands beside them.
+pub const VARYING_PATHS_MAX: usize = 200;
+
 /// Connections that a rebuild may hold open to the mirror. npm opens 15, pnpm and yarn at most 64.
 pub const MIRROR_CONNECTIONS_MAX: usize = 256;
 /// One connection to the mirror ends after so long: nothing that a package manager fetches takes longer.
@@ -112,6 +115,21 @@ pub const CLONE_SECONDS_MAX: u64 = 10 * 60;
 pub const TREE_FILES_MAX: usize = 200_000;
 /// Bytes of one exported tree.
 pub const TREE_BYTES_MAX: u64 = 2 * 1024 * 1024 * 1024;
+
+/// Commits that are walked to look differing files up in a history. The longest history of 79 real packages has 40,000.
+pub const HISTORY_COMMITS_MAX: usize = 60_000;
+/// Git trees that are looked into for the bytes of differing files.
+pub const HISTORY_TREES_MAX: usize = 400_000;
+/// Differing files that are looked up.
+pub const HISTORY_FILES_MAX: usize = 5_000;
+/// How long a history is looked through after a mismatch; beyond it nothing is said to be in no commit.
+pub const HISTORY_SECONDS_MAX: u64 = 20;
+/// Commits that are walked, from the newest on, to see what lies around a tag; older tags are seen from behind only.
+pub const EVIDENCE_COMMITS_MAX: usize = 2_000;
+/// Commits around a tag that a tarball is held against: releases are made within a few commits of their tag.
+pub const EVIDENCE_NEAR_COMMITS_MAX: usize = 40;
+/// How long it may take to find what a history says about the commit.
+pub const EVIDENCE_SECONDS_MAX: u64 = 3;
 
 /// A lease lives so long without a heartbeat; a dead worker's job is taken over after it.
 pub const LEASE_SECONDS: u64 = 30;

@@ -1,5 +1,5 @@
-//! What an enrolment may ask for beyond the rules that hold for everybody. A policy can only be stricter about what
-//! passes, or wait longer for a tag; it cannot make a changed file pass.
+//! What an enrolment may ask for beyond the rules that hold for everybody. A policy can be stricter about what passes, wait
+//! longer for a tag, and let the named tokens of a normalisation differ; it cannot make any other change pass.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,6 +8,7 @@ use crate::{
     canonical,
     finding::{Code, Finding, Kind, Severity},
     limits,
+    normalisation::Normalisation,
 };
 
 /// The policy of one enrolment.
@@ -16,6 +17,9 @@ use crate::{
 pub struct Policy {
     /// Warnings and notes that close the gate, such as `dependencies-unpinned`.
     pub fail_on: Vec<Code>,
+    /// What may differ in a staged file. Left out of the digest where nothing is allowed, as before there were any.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub allow: Vec<Normalisation>,
     /// How many minutes a stage waits for its tag.
     pub tag_wait_minutes: u64,
     /// Whether the tag's commit has to be reachable from an enrolled branch.
@@ -26,6 +30,7 @@ impl Default for Policy {
     fn default() -> Self {
         Self {
             fail_on: Vec::new(),
+            allow: Vec::new(),
             tag_wait_minutes: limits::TAG_WAIT_MINUTES,
             require_branch: true,
         }

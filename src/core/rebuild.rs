@@ -56,6 +56,10 @@ pub enum Ending {
         step: String,
         /// Its exit code.
         exit_code: i32,
+        /// What was refused to it over the network, where something was: then the error may be for want of it, and only
+        /// equal files show that it was not.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        refused: Option<Refused>,
     },
     /// A step ended with an error and nothing could be packed.
     Failed {
@@ -142,7 +146,28 @@ pub enum Ending {
     },
 }
 
+/// Something that a step asked for over the network and did not get.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Refused {
+    /// The phase.
+    pub phase: Phase,
+    /// What was asked for first.
+    pub asked: String,
+}
+
 impl Ending {
+    /// The ending of the same rebuild where the tarball that it packed after an error is not the staged one: a step to
+    /// which something was refused may have failed for want of it, and what it left says nothing about the package.
+    #[must_use]
+    pub fn unless_equal(&self) -> Self {
+        match self {
+            Self::PackedAfterError { refused: Some(refused), .. } => {
+                Self::NeedsNetwork { phase: refused.phase, asked: refused.asked.clone() }
+            }
+            other => other.clone(),
+        }
+    }
+
     /// Whether a tarball came out.
     pub fn packed(&self) -> bool {
         matches!(self, Self::Packed | Self::PackedAfterError { .. })
@@ -153,7 +178,7 @@ impl Ending {
         let mib = |bytes: &u64| bytes / (1024 * 1024);
         let (code, message) = match self {
             Self::Packed => return None,
-            Self::PackedAfterError { step, exit_code } => (
+            Self::PackedAfterError { step, exit_code, .. } => (
                 Code::BuildExitedNonzero,
                 format!(
                     "`{step}` ended with exit code {exit_code}, yet the package could be packed."

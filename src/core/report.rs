@@ -7,12 +7,14 @@ use crate::{
     artifact::{Access, Sha1, Sha256, Sha512, Subject},
     compare::{Counts, FileComparison, Level},
     finding::{Class, Finding},
+    normalisation::Applied,
     plan::{self, Install, Plan, Step, Why},
     rebuild::{Dependency, Ending, NetworkRequest},
+    search::{Again, Candidate, Gave},
     source::{Directory, Evidence, Repository, Source, Trust},
     timestamp::Timestamp,
     toolchain::Tool,
-    verdict::{Outcome, Timings},
+    verdict::{Observations, Outcome, Timings},
 };
 
 /// The name and version of this document's form.
@@ -198,13 +200,40 @@ pub struct PlanPart {
     pub put_back: bool,
     /// Each choice with its reason.
     pub why: Vec<Why>,
-    /// The digests of the other candidates, in order.
-    pub other_candidates: Vec<Sha256>,
+    /// The other candidates, in order, with what each one gave.
+    pub other_candidates: Vec<CandidatePart>,
+    /// The second rebuild by this plan, where no candidate gave the staged files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub again: Option<Again>,
+}
+
+/// A candidate that is not the one that was judged.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct CandidatePart {
+    /// Its place in the list that was fixed beforehand, from 1.
+    pub number: u32,
+    /// SHA-256 over the plan's canonical form.
+    pub digest: Sha256,
+    /// Its tools and how it installs, as a text for people.
+    pub plan: String,
+    /// What it gave; null where it was not tried.
+    pub gave: Option<Gave>,
+}
+
+impl From<&Candidate> for CandidatePart {
+    fn from(candidate: &Candidate) -> Self {
+        Self {
+            number: candidate.number,
+            digest: candidate.plan.digest(),
+            plan: candidate.plan.in_words(),
+            gave: candidate.gave.clone(),
+        }
+    }
 }
 
 impl PlanPart {
     /// The part for this plan among its candidates.
-    pub fn of(plan: &Plan, others: &[Plan]) -> Self {
+    fn of(plan: &Plan, seen: &Observations) -> Self {
         Self {
             digest: plan.digest(),
             node: plan.node.clone(),
@@ -218,7 +247,8 @@ impl PlanPart {
             clock: plan.clock,
             put_back: plan.put_back,
             why: plan.why.clone(),
-            other_candidates: others.iter().map(Plan::digest).collect(),
+            other_candidates: seen.other_candidates.iter().map(CandidatePart::from).collect(),
+            again: seen.again.clone(),
         }
     }
 
@@ -265,7 +295,7 @@ pub struct ComparisonPart {
     /// Every file.
     pub files: Vec<FileComparison>,
     /// The named normalisations that were needed, each with what it touched.
-    pub normalisations: Vec<serde_json::Value>,
+    pub normalisations: Vec<Applied>,
 }
 
 /// The document.
@@ -373,7 +403,7 @@ impl Report {
         report.level = judged.verdict.level;
         report.findings.clone_from(&judged.verdict.findings);
         report.source = seen.source.as_ref().map(SourcePart::from);
-        report.plan = seen.plan.as_ref().map(|plan| PlanPart::of(plan, &seen.other_candidates));
+        report.plan = seen.plan.as_ref().map(|plan| PlanPart::of(plan, seen));
         report.rebuild = seen.rebuild.as_ref().map(|rebuild| RebuildPart {
             ending: rebuild.ending.clone(),
             attempts,
@@ -390,7 +420,7 @@ impl Report {
         report.comparison = judged.comparison.as_ref().map(|comparison| ComparisonPart {
             counts: comparison.counts,
             files: comparison.files.clone(),
-            normalisations: Vec::new(),
+            normalisations: comparison.normalisations.clone(),
         });
         report.timings_ms = seen.timings;
         report

@@ -329,6 +329,10 @@ pub enum EvidenceKind {
     GitHead,
     /// The `source` of a submission to the verify API: a claim.
     Submission,
+    /// The commit that first set the version in the package's package.json: inferred.
+    VersionHistory,
+    /// The commit near the tag that holds the most of the staged files: inferred.
+    BlobOverlap,
 }
 
 /// Evidence held against the tag's commit.
@@ -338,7 +342,7 @@ pub struct Evidence {
     pub kind: EvidenceKind,
     /// The commit that it names.
     pub commit: String,
-    /// Whether that is the tag's commit.
+    /// Whether it speaks for the tag's commit: a claim that names it, or an inference that leads to it.
     pub agrees: bool,
     /// A sentence for people.
     pub detail: String,

@@ -4,13 +4,14 @@
 use bytes::Bytes;
 use countersign_core::{
     archive,
-    compare::{Comparison, compare},
+    compare::Comparison,
     finding::{Class, Code, Finding},
     limits::{TAG_LOOK_FIRST_SECONDS, TAG_LOOK_SECONDS_MAX, TAG_WAIT_MINUTES_MAX},
+    policy::Policy,
     protocol::{Attempt, Judged, LeaseId, WorkerReport},
     report::State,
     source::{Enrolment, Reference, SourceRequest, Trust},
-    verdict::{Observations, Outcome, judge},
+    verdict::{Observations, Outcome, examine, judge},
 };
 use serde_json::json;
 use uuid::Uuid;
@@ -115,7 +116,8 @@ async fn judge_again(
     let request = request.clone();
     let look = move || {
         source_objection(&request, &judged.observations).or_else(|| {
-            let (is_readable, comparison) = compare_again(&staged, rebuilt.as_ref());
+            let (is_readable, comparison) =
+                compare_again(&staged, rebuilt.as_ref(), &judged.observations, &policy);
             let again = judge(&judged.observations, comparison.as_ref(), &policy);
             if comparison != judged.comparison {
                 return Some("its comparison is not the one that the service makes".to_owned());
@@ -132,11 +134,16 @@ async fn judge_again(
 }
 
 /// Whether the staged tarball can be read, and the comparison where both can.
-fn compare_again(staged: &Bytes, rebuilt: Option<&Bytes>) -> (bool, Option<Comparison>) {
+fn compare_again(
+    staged: &Bytes,
+    rebuilt: Option<&Bytes>,
+    seen: &Observations,
+    policy: &Policy,
+) -> (bool, Option<Comparison>) {
     let (staged, rebuilt) =
         rayon::join(|| archive::read(staged), || rebuilt.map(|bytes| archive::read(bytes)));
     match (staged, rebuilt) {
-        (Ok(staged), Some(Ok(rebuilt))) => (true, Some(compare(&staged, &rebuilt))),
+        (Ok(staged), Some(Ok(rebuilt))) => (true, Some(examine(&staged, &rebuilt, seen, policy))),
         (staged, _) => (staged.is_ok(), None),
     }
 }

@@ -1,7 +1,7 @@
 //! The page of one file of a comparison: its status, what is known of both sides, and the difference.
 
 use askama::Template;
-use countersign_core::{compare::FileComparison, manifest::FileRecord};
+use countersign_core::{compare::FileComparison, manifest::FileRecord, normalisation::Applied};
 
 use super::{
     address,
@@ -27,6 +27,10 @@ pub(crate) struct FilePage {
     back: String,
     path: String,
     badge: Badge,
+    /// Why it likely differs: the word, what speaks for it, what it means and how it is mended.
+    cause: Option<[String; 4]>,
+    /// What was let differ in it, and by which normalisation.
+    let_differ: Option<String>,
     sides: [Side; 2],
     it: DiffView,
 }
@@ -38,6 +42,7 @@ impl FilePage {
         id: &str,
         spec: &str,
         file: &FileComparison,
+        applied: Option<&Applied>,
         diff: DiffView,
     ) -> Self {
         Self {
@@ -46,6 +51,12 @@ impl FilePage {
             back: address::stage(id),
             path: file.path.clone(),
             badge: Badge::of_file(file.status),
+            cause: file.cause.map(|cause| {
+                let because = file.because.clone().unwrap_or_default();
+                [cause.as_str().to_owned(), because, cause.meaning().into(), cause.fix().into()]
+            }),
+            let_differ: applied
+                .map(|applied| format!("{} ({})", applied.tokens.join(", "), applied.name)),
             sides: [
                 Side::of("Staged", file.staged.as_ref()),
                 Side::of("Rebuilt", file.rebuilt.as_ref()),

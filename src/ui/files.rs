@@ -116,6 +116,8 @@ pub(crate) struct FileRow {
     pub(crate) size: String,
     /// The start of its SHA-256.
     pub(crate) digest: String,
+    /// The word of its likely cause, and the sentence that goes with it.
+    pub(crate) cause: Option<(&'static str, String)>,
 }
 
 /// The files of one folder.
@@ -226,6 +228,10 @@ impl FileRow {
             digest: shown.map_or_else(String::new, |record| {
                 words::short(&record.sha256.to_hex()).to_owned()
             }),
+            cause: file.cause.map(|cause| {
+                let because = file.because.as_deref().unwrap_or_default();
+                (cause.as_str(), format!("{because} {}", cause.meaning()))
+            }),
         }
     }
 }
@@ -234,6 +240,20 @@ impl FileRow {
 mod tests {
     use super::*;
     use crate::ui::samples;
+
+    #[test]
+    fn a_file_that_differs_says_why_and_one_that_does_not_says_nothing() {
+        let report = samples::tampered();
+        let all = Files::of("id", report.comparison.as_ref().unwrap(), Filter::All);
+        for row in all.folders.iter().flat_map(|folder| &folder.rows) {
+            let cause = row.cause.as_ref();
+            assert_eq!(cause.is_some(), row.word != "same", "{}", row.path);
+            let told = cause.is_none_or(|(word, why)| {
+                *word == "stale-build" && why.starts_with("It says `1.3.0`. ")
+            });
+            assert!(told, "{cause:?}");
+        }
+    }
 
     #[test]
     fn a_filter_shows_its_files_and_counts_all() {

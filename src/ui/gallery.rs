@@ -161,6 +161,7 @@ fn others() -> Vec<(&'static str, String)> {
                 samples::ID,
                 "left-pad 1.3.1",
                 file,
+                None,
                 samples::diff(path),
             ))),
         ),

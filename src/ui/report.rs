@@ -49,10 +49,18 @@ pub(crate) struct LogTail {
     pub(crate) lines: Vec<LogLine>,
 }
 
+/// A likely cause, and what speaks for it.
+pub(crate) struct Cause {
+    word: &'static str,
+    because: Safe<String>,
+}
+
 /// One finding.
 pub(crate) struct FindingView {
     badge: Badge,
     message: Safe<String>,
+    /// Why the file likely differs.
+    cause: Option<Cause>,
     fix: Safe<String>,
     code: &'static str,
     meaning: &'static str,
@@ -127,8 +135,11 @@ impl ReportPage {
         let pending = !report.state.is_final() || releasing(stage);
         shell.refresh_seconds = pending.then_some(REFRESH_SECONDS);
         let mut diffs = extracts.diffs;
-        let mut findings: Vec<FindingView> =
-            report.findings.iter().map(|f| FindingView::of(&stage.id, f, &mut diffs)).collect();
+        let mut findings: Vec<FindingView> = report
+            .findings
+            .iter()
+            .map(|f| FindingView::of(&stage.id, f, report, &mut diffs))
+            .collect();
         let further = findings.split_off(findings.len().min(FINDINGS_SHOWN_MAX));
         Self {
             shell,
@@ -301,11 +312,17 @@ fn facts(report: &Report, stage: &Stage, now: Timestamp) -> Vec<Fact> {
 }
 
 impl FindingView {
-    fn of(id: &str, finding: &Finding, diffs: &mut Vec<DiffView>) -> Self {
+    fn of(id: &str, finding: &Finding, report: &Report, diffs: &mut Vec<DiffView>) -> Self {
+        let files = report.comparison.iter().flat_map(|comparison| &comparison.files);
+        let file = files.into_iter().find(|file| Some(&file.path) == finding.path.as_ref());
         let at = diffs.iter().position(|diff| Some(&diff.path) == finding.path.as_ref());
         Self {
             badge: Badge::of_finding(finding),
             message: prose(&finding.message),
+            cause: file.and_then(|file| {
+                let because = file.because.as_deref().unwrap_or_default();
+                file.cause.map(|cause| Cause { word: cause.as_str(), because: prose(because) })
+            }),
             fix: prose(finding.fix.as_deref().unwrap_or_default()),
             code: finding.code.as_str(),
             meaning: finding.code.meaning(),

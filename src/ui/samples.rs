@@ -3,6 +3,7 @@
 use countersign_core::{
     Sha256, Sha512, Timestamp,
     artifact::{Access, Subject},
+    cause::Cause,
     compare::{Comparison, Counts, FileComparison, Level, Status},
     finding::{Code, Finding},
     manifest::FileRecord,
@@ -131,6 +132,8 @@ fn observed(ending: Ending) -> Observations {
         findings: Vec::new(),
         plan: Some(plan()),
         other_candidates: Vec::new(),
+        again: None,
+        history: None,
         rebuild: Some(rebuilt(ending)),
         undetermined: None,
         timings: Timings {
@@ -161,7 +164,14 @@ fn file(path: &str, status: Status) -> FileComparison {
         Status::ModeChanged => staged.map(|record| FileRecord { executable: true, ..record }),
         Status::Same | Status::Missing => Some(record(path)),
     };
-    FileComparison { path: path.to_owned(), status, staged, rebuilt }
+    FileComparison {
+        path: path.to_owned(),
+        status,
+        staged,
+        rebuilt,
+        cause: (status != Status::Same).then_some(Cause::StaleBuild),
+        because: (status != Status::Same).then(|| "It says `1.3.0`.".to_owned()),
+    }
 }
 
 const SAME_FILES: [&str; 8] = [
@@ -190,7 +200,7 @@ fn compared(level: Level, others: &[(&str, Status)]) -> Comparison {
             Status::ModeChanged => counts.mode_changed += 1,
         }
     }
-    Comparison { level, counts, files }
+    Comparison { level, counts, files, normalisations: Vec::new() }
 }
 
 fn judged(next: &str, observations: Observations, comparison: Option<Comparison>) -> Report {
@@ -209,8 +219,11 @@ pub(crate) fn passed() -> Report {
 
 /// A pass with everything that the sentence has to own up to.
 pub(crate) fn passed_with_warnings() -> Report {
-    let mut seen =
-        observed(Ending::PackedAfterError { step: "npm run build".to_owned(), exit_code: 2 });
+    let mut seen = observed(Ending::PackedAfterError {
+        step: "npm run build".to_owned(),
+        exit_code: 2,
+        refused: None,
+    });
     let rebuild = seen.rebuild.as_mut().unwrap();
     rebuild.dependencies_pinned = false;
     rebuild.network = vec![NetworkRequest {

@@ -6,7 +6,8 @@ use countersign_core::{
     finding::{Class, Code, Kind, Severity},
     plan::{self, Install},
     rebuild::{Ending, NetworkRequest, RequestOutcome},
-    report::{PlanPart, Report, SourcePart},
+    report::{CandidatePart, PlanPart, Report, SourcePart},
+    search::Again,
     source::Trust,
     verdict::Outcome,
 };
@@ -182,14 +183,18 @@ fn rebuild(report: &Report) -> Step {
     if !rebuild.network.is_empty() {
         more.push(words::counted(rebuild.network.len() as u64, "request", "requests"));
     }
-    Step::new("Rebuild", place, ending_words(&rebuild.ending, report), more.join(", "))
-}
-
-fn ending_words(ending: &Ending, report: &Report) -> String {
     let timings = &report.timings_ms;
     let spent: u64 = [timings.install, timings.build, timings.pack].into_iter().flatten().sum();
-    match ending {
+    let fact = match &rebuild.ending {
         Ending::Packed => format!("packed in {}", words::took(spent)),
+        other => ending_words(other),
+    };
+    Step::new("Rebuild", place, fact, more.join(", "))
+}
+
+fn ending_words(ending: &Ending) -> String {
+    match ending {
+        Ending::Packed => "packed".to_owned(),
         Ending::PackedAfterError { exit_code, .. } => format!("packed after exit code {exit_code}"),
         Ending::Failed { exit_code, .. } => format!("ended with exit code {exit_code}"),
         Ending::NeedsNetwork { .. } => "needs the network".to_owned(),
@@ -290,11 +295,37 @@ fn plan_facts(plan: &PlanPart) -> Vec<(String, String)> {
         fact("Nothing newer than", words::absolute(plan.cutoff)),
     ];
     facts.extend(plan.why.iter().map(|why| fact(&why.choice, why.because.clone())));
-    if !plan.other_candidates.is_empty() {
-        let count = plan.other_candidates.len() as u64;
-        facts.push(fact("Fixed beforehand", words::counted(count, "other plan", "other plans")));
-    }
+    facts.extend(plan.other_candidates.iter().map(candidate));
+    facts.extend(plan.again.as_ref().map(|again| fact("Once more", twice(again))));
     facts
+}
+
+/// Another plan that was fixed beforehand, and what it gave.
+fn candidate(other: &CandidatePart) -> (String, String) {
+    let gave = match &other.gave {
+        None => "not needed".to_owned(),
+        Some(gave) => match gave.differing {
+            Some(0) => "the staged files".to_owned(),
+            Some(count) => words::counted(count as u64, "file differs", "files differ"),
+            None => ending_words(&gave.ending),
+        },
+    };
+    (format!("Candidate {}", other.number), format!("{}: {gave}", other.plan))
+}
+
+/// What the second rebuild by the same plan showed.
+fn twice(again: &Again) -> String {
+    match &again.varying {
+        Some(paths) if paths.is_empty() => "the same files twice".to_owned(),
+        Some(paths) => {
+            let count = (paths.len() + again.further) as u64;
+            format!(
+                "{} between two rebuilds",
+                words::counted(count, "file differs", "files differ")
+            )
+        }
+        None => ending_words(&again.ending),
+    }
 }
 
 fn refused(request: &NetworkRequest) -> Option<(String, String)> {

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on stops there, and says where")]
 
 mod browser;
+mod candidates;
 mod check;
 mod demo;
 mod hostile;

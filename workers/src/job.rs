@@ -2,103 +2,30 @@
 //! the package is data; an error is our own failure, and then the job is leased again. The staged tarball never comes
 //! near the sandbox: it is read before, and compared after.
 
-use std::{collections::BTreeSet, path::PathBuf, time::Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use countersign_core::{
     archive::{self, Archive},
-    compare::{Comparison, Level, Status, compare},
+    compare::Comparison,
     finding::{Code, Finding},
-    plan::{Declared, Offer, Plan, PlanProblem, candidates, warnings},
+    limits::LOG_BYTES_MAX,
+    plan::{self, Declared, Offer, Plan, PlanProblem, warnings},
     protocol::{Attempt, Job, Judged},
-    rebuild::{Ending, Phase, Rebuild},
-    verdict::{Observations, judge},
+    rebuild::{Ending, Rebuild},
+    verdict::{Observations, explained, judge},
 };
 
+pub use crate::tools::Tools;
 use crate::{
-    checkout::{Checkout, GitCache, Outcome, Wanted},
-    mirror::LockedVersion,
+    candidates::{self, Bench, Found, millis},
+    checkout::{Checkout, Outcome, Wanted},
+    past,
     progress::Watch,
-    rebuild::{self, Failure, Kept, Means, Order, Rebuilt},
-    sandbox::Limits,
-    settings::Settings,
-    toolchain::{self, Cache},
-    upstream::Upstream,
+    rebuild::{self, Failure},
+    sandbox::KeptLog,
+    toolchain,
 };
-
-/// What stands at the sandbox's door: this very program, which hands `sandbox-init` on.
-const OWN_PROGRAM: &str = "/proc/self/exe";
-
-/// What every job needs of this machine, opened once.
-pub struct Tools {
-    /// The registries.
-    pub upstream: Upstream,
-    cache: Cache,
-    git: GitCache,
-    work: PathBuf,
-    registry_hosts: BTreeSet<String>,
-    limits: Limits,
-    init: PathBuf,
-    kept: Option<Kept>,
-}
-
-impl Tools {
-    /// Opens caches and folders; nothing is started or downloaded.
-    ///
-    /// # Errors
-    /// Names the folder or the setting that cannot be used.
-    pub fn open(settings: &Settings) -> anyhow::Result<Self> {
-        let is_root = rustix::process::geteuid().is_root();
-        let cache = Cache::open(&settings.cache, is_root)?;
-        let upstream = Upstream::new(&settings.upstream, &cache.registry_folder())?;
-        let git = GitCache::new(&settings.cache.join("git"), &settings.upstream.client);
-        let registries = &settings.upstream.registries;
-        let registry_hosts = std::iter::once(&registries.default)
-            .chain(registries.scopes.values())
-            .filter_map(|registry| registry.url().host_str().map(str::to_owned))
-            .collect();
-        let limits = settings.limits.clone().into_sandbox();
-        let (work, init) = (settings.work.clone(), PathBuf::from(OWN_PROGRAM));
-        Ok(Self { upstream, cache, git, work, registry_hosts, limits, init, kept: None })
-    }
-
-    /// The same, with a program other than the running one at the sandbox's door, as
-    /// [`crate::sandbox::Slot::acquire_with_init`]: for whoever runs jobs in a program that is no worker.
-    #[must_use]
-    pub fn with_init(self, init: PathBuf) -> Self {
-        Self { init, ..self }
-    }
-
-    /// The same, with rebuilds of this machine used again where everything that they depend on is the same: for many
-    /// tarballs of one commit. A report says where it was so. The service's own workers never do it.
-    ///
-    /// # Errors
-    /// The folder cannot be made.
-    pub fn reusing_rebuilds(self, settings: &Settings) -> std::io::Result<Self> {
-        let kept = Kept::open(settings.cache.join("rebuilds"))?;
-        Ok(Self { kept: Some(kept), ..self })
-    }
-
-    /// Clears away what workers that died left on this machine. A worker does it when it starts; jobs of living workers
-    /// are not touched.
-    ///
-    /// # Errors
-    /// A wall of the sandbox is missing, or something cannot be removed.
-    pub fn sweep(&self) -> anyhow::Result<()> {
-        rebuild::sweep(&self.work)
-    }
-
-    fn means(&self) -> Means<'_> {
-        Means {
-            upstream: &self.upstream,
-            cache: &self.cache,
-            work: self.work.clone(),
-            limits: self.limits.clone(),
-            init: &self.init,
-            kept: self.kept.as_ref(),
-        }
-    }
-}
 
 /// What a job hands over.
 pub struct Output {
@@ -244,7 +171,7 @@ impl Story<'_> {
             tag_first_seen: self.job.source.first_sight.as_ref().map(|sight| sight.at),
         };
         let offer = Offer { pins: toolchain::pins(), registry_hosts: &tools.registry_hosts };
-        match candidates(&checkout.facts, &checkout.source, &declared, &offer) {
+        match plan::candidates(&checkout.facts, &checkout.source, &declared, &offer) {
             Ok(plans) => Some(plans),
             Err(problem) => {
                 self.seen.rebuild = Some(not_begun(ending_of(problem)));
@@ -253,8 +180,7 @@ impl Story<'_> {
         }
     }
 
-    /// Rebuilds by one candidate after the other until one gives the staged files. Where none does, the one that came
-    /// nearest is told.
+    /// Rebuilds by one candidate after the other until one gives the staged files.
     async fn rebuild_until_equal(
         &mut self,
         archive: &Archive,
@@ -262,87 +188,39 @@ impl Story<'_> {
         plans: &[Plan],
         tools: &Tools,
     ) -> anyhow::Result<()> {
-        let mut nearest: Option<Tried> = None;
-        for (index, plan) in plans.iter().enumerate() {
-            if nearest.as_ref().is_some_and(|before| before.settles(&plans[before.index], plan)) {
-                continue;
+        let (subject, watch) = (&self.job.subject, self.watch);
+        let bench = Bench { subject, archive, policy: &self.job.policy, checkout, tools, watch };
+        match candidates::search(&bench, plans, &mut self.log).await {
+            Ok(found) => rebuild::on_a_thread(|| self.settle(found, archive, checkout)),
+            Err(Failure::Undetermined(finding, log)) => {
+                self.log.push_str(&log);
+                self.seen.undetermined = Some(*finding);
             }
-            let order = Order {
-                plan,
-                source: &checkout.source,
-                tree: &checkout.tree,
-                subject: &self.job.subject,
-                locked: locked(checkout),
-                scopes: checkout.facts.scopes(),
-            };
-            let tried = match rebuild::run(&order, &tools.means(), self.watch).await {
-                Ok(rebuilt) => self.compared(archive, index, rebuilt),
-                Err(Failure::Undetermined(finding, log)) => {
-                    self.log.push_str(&log);
-                    self.seen.undetermined = Some(*finding);
-                    return Ok(());
-                }
-                Err(failure @ (Failure::Cancelled | Failure::Own(_))) => return Err(failure.into()),
-            };
-            let (equal, bound) = (tried.is_equal(), tried.met_a_bound());
-            if nearest.as_ref().is_none_or(|before| tried.rank() < before.rank()) {
-                nearest = Some(tried);
-            }
-            if equal || bound {
-                break;
-            }
-        }
-        if let Some(nearest) = nearest {
-            self.settle(nearest, checkout, plans);
+            Err(failure @ (Failure::Cancelled | Failure::Own(_))) => return Err(failure.into()),
         }
         Ok(())
     }
 
-    fn compared(&mut self, archive: &Archive, index: usize, mut rebuilt: Rebuilt) -> Tried {
+    /// What the search found, with what the history says of it and a cause for each difference.
+    fn settle(&mut self, found: Found, archive: &Archive, checkout: &Checkout) {
         let started = Instant::now();
-        self.watch.doing(Phase::Compare, "");
-        self.log.push_str(&format!("== candidate {}\n{}\n", index + 1, rebuilt.log));
-        let packed = rebuilt.rebuild.ending.packed();
-        let mut tarball = rebuilt.tarball.take().filter(|_| packed).map(Bytes::from);
-        let mut comparison = None;
-        if let Some(bytes) = &tarball {
-            match tokio::task::block_in_place(|| archive::read(bytes)) {
-                Ok(own) => {
-                    comparison = Some(tokio::task::block_in_place(|| compare(archive, &own)));
-                }
-                // A build can make npm pack what no reader takes: too many files, or one that unpacks without end.
-                Err(refusal) => {
-                    let detail =
-                        format!("What the rebuild packed is no tarball that we read: {refusal}.");
-                    rebuilt.rebuild.ending = Ending::NoPlan { detail };
-                    tarball = None;
-                }
-            }
-        }
-        Tried {
-            index,
-            rebuild: rebuilt.rebuild,
-            durations: rebuilt.durations,
-            tarball,
-            comparison,
-            compare_millis: millis(started),
-        }
-    }
-
-    fn settle(&mut self, tried: Tried, checkout: &Checkout, plans: &[Plan]) {
-        let plan = &plans[tried.index];
-        self.seen.findings.extend(warnings(&checkout.facts, plan));
-        self.seen.plan = Some(plan.clone());
-        let others = plans.iter().enumerate().filter(|(index, _)| *index != tried.index);
-        self.seen.other_candidates = others.map(|(_, plan)| plan.clone()).collect();
+        let Found { plan, tried, others, again } = found;
+        self.seen.findings.extend(warnings(&checkout.facts, &plan));
+        self.seen.plan = Some(plan);
+        self.seen.other_candidates = others;
+        self.seen.again = again;
         let timings = &mut self.seen.timings;
         timings.install = tried.durations.install;
         timings.build = tried.durations.build;
         timings.pack = tried.durations.pack;
-        timings.compare = Some(tried.compare_millis);
-        let equal = tried.is_equal();
+        let (equal, differing) =
+            (tried.is_match(), tried.comparison.as_ref().filter(|_| tried.differs()));
+        past::look_back(&checkout.history, &self.job.subject, archive, differing, &mut self.seen);
+        let compared = tried.archive.as_ref().zip(tried.comparison);
+        self.comparison =
+            compared.map(|(rebuilt, found)| explained(found, archive, rebuilt, &self.seen));
+        self.seen.timings.compare = Some(tried.compare_millis + millis(started));
         self.seen.rebuild = Some(tried.rebuild);
-        self.comparison = tried.comparison;
         self.rebuilt = tried.tarball;
         if !equal && self.may_be_for_want_of(checkout) {
             let message = format!(
@@ -368,96 +246,26 @@ impl Story<'_> {
                 path.strip_prefix(gap).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
             })
         };
-        let files = self.comparison.iter().flat_map(|comparison| &comparison.files);
-        let mut differing = files.filter(|file| file.status != Status::Same);
+        let mut differing = self.comparison.iter().flat_map(Comparison::differing);
         !gone.is_empty() && (stumbled || differing.any(|file| lies_in_gap(&file.path)))
     }
 
     fn judged(self) -> Output {
         let verdict = judge(&self.seen, self.comparison.as_ref(), &self.job.policy);
         let judged = Judged { observations: self.seen, comparison: self.comparison, verdict };
-        let log = (!self.log.is_empty()).then_some(self.log);
+        let log = (!self.log.is_empty()).then(|| shortened(self.log));
         Output { attempt: Attempt::Judged(Box::new(judged)), rebuilt: self.rebuilt, log }
     }
 }
 
-/// One candidate with what came of it.
-struct Tried {
-    index: usize,
-    rebuild: Rebuild,
-    durations: rebuild::Durations,
-    tarball: Option<Bytes>,
-    comparison: Option<Comparison>,
-    compare_millis: u64,
-}
-
-impl Tried {
-    fn is_equal(&self) -> bool {
-        self.comparison.as_ref().is_some_and(|comparison| match comparison.level {
-            Level::IdenticalTarball | Level::IdenticalArchive | Level::IdenticalFiles => true,
-            Level::Normalised | Level::Different => false,
-        })
+/// The log of all rebuilds together, within the bound of one.
+fn shortened(log: String) -> String {
+    if log.len() <= LOG_BYTES_MAX {
+        return log;
     }
-
-    /// Smaller is nearer: by the number of files that differ; what was not packed is farthest.
-    fn rank(&self) -> usize {
-        self.comparison.as_ref().map_or(usize::MAX, |comparison| comparison.counts.differing())
-    }
-
-    /// Whether this rebuild, by one plan, says what another plan would give: after a build without an error nothing is
-    /// gained by running the install scripts of dependencies as well.
-    fn settles(&self, own: &Plan, other: &Plan) -> bool {
-        let same_packing = own.pack == other.pack && own.put_back == other.put_back;
-        self.rebuild.ending == Ending::Packed
-            && own.tools() == other.tools()
-            && own.packer == other.packer
-            && own.clock == other.clock
-            && same_packing
-    }
-
-    /// A build that met a bound of ours meets it again by another plan, and each time costs all of it.
-    fn met_a_bound(&self) -> bool {
-        match self.rebuild.ending {
-            Ending::TimedOut { .. }
-            | Ending::Silent { .. }
-            | Ending::OutOfMemory { .. }
-            | Ending::OutOfDisk { .. }
-            | Ending::TooManyProcesses { .. }
-            | Ending::OutputTooLarge { .. }
-            | Ending::NoPlan { .. } => true,
-            Ending::Packed
-            | Ending::PackedAfterError { .. }
-            | Ending::Failed { .. }
-            | Ending::NeedsNetwork { .. }
-            | Ending::LockfileUnusable { .. }
-            | Ending::DependencyFromGit { .. }
-            | Ending::LockfileForeignHost { .. }
-            | Ending::AmbiguousPlan { .. } => false,
-        }
-    }
-}
-
-fn millis(since: Instant) -> u64 {
-    u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
-}
-
-/// What the lockfiles of the tagged tree name with a digest.
-fn locked(checkout: &Checkout) -> Vec<LockedVersion> {
-    let lockfiles = checkout
-        .facts
-        .folders
-        .iter()
-        .filter_map(|folder| folder.lockfile.as_ref()?.1.as_ref().ok());
-    lockfiles
-        .flat_map(|lockfile| &lockfile.packages)
-        .filter_map(|package| {
-            LockedVersion::new(
-                package.name.clone(),
-                package.version.clone(),
-                package.integrity.as_deref()?,
-            )
-        })
-        .collect()
+    let mut kept = KeptLog::new(LOG_BYTES_MAX);
+    log.lines().for_each(|line| kept.push(line));
+    kept.into_text()
 }
 
 fn ending_of(problem: PlanProblem) -> Ending {

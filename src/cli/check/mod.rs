@@ -10,8 +10,9 @@ use std::{path::PathBuf, sync::atomic::AtomicBool};
 use anyhow::Context;
 use countersign_core::{
     Timestamp, archive,
-    compare::compare,
+    compare::Comparison,
     finding::{Class, Code, Finding},
+    normalisation::Normalisation,
     policy::Policy,
     protocol::{Attempt, Job, Judged, VerificationId},
     report::{ArtifactPart, Enforcement, Frame, Next, Report, State},
@@ -24,7 +25,7 @@ use countersign_core::{
 use countersign_worker::progress::Watch;
 
 use super::{
-    exit, render,
+    allow, exit, render,
     subject::{self, Fetched},
     terminal::{self, Colour},
 };
@@ -47,6 +48,9 @@ pub(crate) struct CheckArgs {
     /// Install nothing that was published later
     #[arg(long, value_name = "TIME")]
     before: Option<Timestamp>,
+    /// Let the named tokens differ; may be given more than once
+    #[arg(long, value_name = "NORMALISATION", value_parser = allow::parser())]
+    allow: Vec<Normalisation>,
     /// Print the report as JSON and nothing else
     #[arg(long)]
     json: bool,
@@ -112,7 +116,7 @@ async fn verify(args: &CheckArgs, named: &str, before_release: bool) -> anyhow::
     if let Some(folder) = &args.keep {
         keep(folder, &fetched, &report, output.rebuilt.as_deref(), output.log.as_deref())?;
     }
-    print(args, &report, &fetched, output.rebuilt.as_deref())?;
+    print(args, &report, &fetched, judged.comparison.as_ref(), output.rebuilt.as_deref())?;
     Ok(exit::of_verdict(report.verdict))
 }
 
@@ -136,7 +140,7 @@ fn job_for(args: &CheckArgs, fetched: &Fetched) -> anyhow::Result<Job> {
             first_sight: None,
             claims: claims.collect(),
         },
-        policy: Policy::default(),
+        policy: Policy { allow: args.allow.clone(), ..Policy::default() },
         staged_at: fetched.staged_at,
         recorded: fetched.recorded.clone(),
     })
@@ -225,6 +229,7 @@ fn print(
     args: &CheckArgs,
     report: &Report,
     fetched: &Fetched,
+    comparison: Option<&Comparison>,
     rebuilt: Option<&[u8]>,
 ) -> anyhow::Result<()> {
     if args.json {
@@ -232,21 +237,21 @@ fn print(
     }
     let mut text = render::report(report, Colour::for_stdout());
     if report.class == Some(Class::Differs) {
-        text.push_str(&differences(&fetched.tarball, rebuilt));
+        text.push_str(&differences(comparison, &fetched.tarball, rebuilt));
     }
     Ok(terminal::print(&text)?)
 }
 
 /// The lines in which the changed files differ; both tarballs were read before.
-fn differences(staged: &[u8], rebuilt: Option<&[u8]>) -> String {
-    let (Ok(staged), Some(Ok(rebuilt))) = (archive::read(staged), rebuilt.map(archive::read))
+fn differences(comparison: Option<&Comparison>, staged: &[u8], rebuilt: Option<&[u8]>) -> String {
+    let (Some(comparison), Ok(staged), Some(Ok(rebuilt))) =
+        (comparison, archive::read(staged), rebuilt.map(archive::read))
     else {
         return String::new();
     };
-    let comparison = compare(&staged, &rebuilt);
     format!(
         "\n{}",
-        super::compare::differences(&comparison, (&staged, &rebuilt), Colour::for_stdout())
+        super::compare::differences(comparison, (&staged, &rebuilt), Colour::for_stdout())
     )
 }
 

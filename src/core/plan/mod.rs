@@ -117,6 +117,24 @@ impl Plan {
     pub fn tools(&self) -> Vec<&Tool> {
         distinct([&self.node, &self.npm, &self.package_manager, &self.packer])
     }
+
+    /// In what candidates for one tree differ, as a text for people.
+    pub fn in_words(&self) -> String {
+        let install = match &self.install {
+            Install::None => "nothing installed".to_owned(),
+            Install::Lockfile { lockfile, .. } => format!("installed by {lockfile}"),
+            Install::AsOfCutoff { .. } => "installed as of the release's time".to_owned(),
+        };
+        let tools: Vec<String> = self.tools().into_iter().map(Tool::to_string).collect();
+        let clock = match self.clock {
+            Clock::Real => "",
+            Clock::Preload => ", at the commit's time",
+        };
+        let put_back = if self.put_back { ", tracked files put back" } else { "" };
+        let steps = self.build.iter().map(|step| step.argv.join(" "));
+        let steps: Vec<String> = steps.chain([self.pack.argv.join(" ")]).collect();
+        format!("{}, {install}{clock}{put_back}: {}", tools.join(", "), steps.join("; "))
+    }
 }
 
 /// These tools in their order, each once.

@@ -94,7 +94,8 @@ pub(crate) async fn file(
     let diffs = differences(&app, &found, vec![path.clone()]).await?;
     let (_, diff) = diffs.first().ok_or_else(|| PageError::NotFound(format!("file `{path}`")))?;
     let diff = DiffView::of(&found.stage.id, &path, diff);
-    let page = FilePage::new(visitor.viewer(), &found.stage.id, &found.spec(), file, diff);
+    let applied = comparison.and_then(|all| all.normalisations.iter().find(|one| one.path == path));
+    let page = FilePage::new(visitor.viewer(), &found.stage.id, &found.spec(), file, applied, diff);
     Ok(html(StatusCode::OK, &page))
 }
 

@@ -114,14 +114,19 @@ impl Release {
 
 /// Runs git with no configuration but its own, as a fixed author at a fixed time.
 pub(crate) fn git(folder: &Path, arguments: &[&str]) {
+    git_at(folder, COMMITTED, arguments);
+}
+
+/// The same at another time.
+pub(crate) fn git_at(folder: &Path, time: &str, arguments: &[&str]) {
     let output = Command::new("git")
         .args(["-c", "user.name=A", "-c", "user.email=a@example.org"])
         .args(arguments)
         .current_dir(folder)
         .env("GIT_CONFIG_GLOBAL", "/dev/null")
         .env("GIT_CONFIG_SYSTEM", "/dev/null")
-        .env("GIT_AUTHOR_DATE", COMMITTED)
-        .env("GIT_COMMITTER_DATE", COMMITTED)
+        .env("GIT_AUTHOR_DATE", time)
+        .env("GIT_COMMITTER_DATE", time)
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&output.stderr);

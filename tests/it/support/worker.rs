@@ -4,13 +4,12 @@
 use bytes::Bytes;
 use countersign_core::{
     Sha512, archive,
-    compare::compare,
     plan::{Clock, Install, Plan, Step},
     protocol::{Attempt, Job, Judged, WorkerReport},
     rebuild::{Ending, Rebuild},
     source::{Reference, Source, Trust},
     toolchain::{Tool, ToolName},
-    verdict::{Observations, judge},
+    verdict::{Observations, examine, judge},
 };
 
 /// The commit that every tag of the tests names.
@@ -28,7 +27,8 @@ pub(crate) fn judged_with(
     archives: Option<(&Bytes, &Bytes)>,
 ) -> WorkerReport {
     let comparison = archives.map(|(staged, rebuilt)| {
-        compare(&archive::read(staged).unwrap(), &archive::read(rebuilt).unwrap())
+        let (staged, rebuilt) = (archive::read(staged).unwrap(), archive::read(rebuilt).unwrap());
+        examine(&staged, &rebuilt, &observations, &job.policy)
     });
     let verdict = judge(&observations, comparison.as_ref(), &job.policy);
     WorkerReport {

@@ -26,8 +26,9 @@ pub(super) enum Folder {
     Unfit(Unfit),
 }
 
-/// Looks by rank: the folder that the request names and no other; the one that the staged package.json names; the root;
-/// the only one in the tree.
+/// Looks by rank: the folder that the request names and no other; the one that the staged package.json names, where the tree
+/// holds no rival; the root; the only one in the tree. A tarball could have been packed from any folder and names the one that it
+/// likes, so that its own word cannot decide between two.
 pub(super) fn find(
     wanted: &Wanted<'_>,
     objects: &Objects,
@@ -43,12 +44,17 @@ pub(super) fn find(
     }
     let claimed = wanted.staged.repository().and_then(|claim| claim.directory?.parse().ok());
     let root = Directory::default();
+    let mut named = None;
     for directory in claimed.into_iter().chain([root.clone()]) {
         if let Some(package) = read(objects, commit, &directory)?
             && is_wanted(wanted, &package)
         {
-            return Ok(Folder::At(directory, Box::new(package)));
+            named = Some((directory, Box::new(package)));
+            break;
         }
+    }
+    if let Some((directory, package)) = named.take_if(|(directory, _)| directory.is_root()) {
+        return Ok(Folder::At(directory, package));
     }
     let items = match objects.items(commit, &root)? {
         Ok(items) => items,
@@ -61,12 +67,23 @@ pub(super) fn find(
         .filter(|folder| !folder.split('/').any(|part| part == "node_modules"))
         .filter_map(|folder| folder.parse::<Directory>().ok());
     let mut found: Vec<(Directory, Box<PackageJson>)> = Vec::new();
-    for directory in folders.take(LOOKED_INTO_MAX) {
+    let root_too = named.as_ref().map(|_| root.clone());
+    for directory in root_too.into_iter().chain(folders).take(LOOKED_INTO_MAX) {
         if let Some(package) = read(objects, commit, &directory)?
             && is_wanted(wanted, &package)
         {
             found.push((directory, Box::new(package)));
         }
+    }
+    if let Some((directory, package)) = named {
+        let below = directory.join("");
+        let rival = found.into_iter().find(|(other, package)| {
+            !package.is_private() && *other != directory && !other.as_str().starts_with(&below)
+        });
+        return Ok(match rival {
+            Some((rival, _)) => Folder::Two(directory, rival),
+            None => Folder::At(directory, package),
+        });
     }
     let mut found = found.into_iter();
     Ok(match (found.next(), found.next()) {

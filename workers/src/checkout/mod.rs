@@ -10,6 +10,7 @@ mod cache;
 mod claims;
 mod facts;
 mod folder;
+mod history;
 mod origin;
 mod program;
 mod submodules;
@@ -33,6 +34,7 @@ use countersign_core::{
 };
 
 pub use cache::GitCache;
+pub use history::HistoryPlace;
 pub use tree::{ExportTree, Kind, Put, Unfit};
 
 use self::{
@@ -143,6 +145,8 @@ pub struct Checkout {
     /// plain `git clone`, and files that a partial clone lacks. A rebuild that passes without them is a pass; one that
     /// does not says nothing as long as they are missing.
     pub unavailable: Vec<String>,
+    /// Where its history can be read.
+    pub history: HistoryPlace,
 }
 
 /// How the search for a source came out.
@@ -314,6 +318,15 @@ impl GitCache {
             items.retain(|item| !gaps.contains(&item.path));
             unavailable.extend(gaps);
         }
+        let (branches, tags) = trust::tips(source.trust, &fetched.refs);
+        let history = HistoryPlace {
+            objects: fetched.objects.clone(),
+            in_place: fetched.in_place,
+            branches,
+            tags,
+            commit: found.commit,
+            directory: source.directory.clone(),
+        };
         drop(objects);
         let mut parts =
             vec![tree::Part { at: Default::default(), objects: fetched.objects.clone(), items }];
@@ -324,6 +337,7 @@ impl GitCache {
             findings,
             tree: ExportTree { parts },
             unavailable,
+            history,
         })))
     }
 }

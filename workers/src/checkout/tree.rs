@@ -113,6 +113,39 @@ impl Objects {
         Ok(object.peel_to_commit().ok())
     }
 
+    /// When a commit was made, in seconds since 1970, and what it follows; none where it is not there or no commit.
+    pub(super) fn parents(&self, commit: Oid) -> Option<(i64, Vec<Oid>)> {
+        let commit = self.repository.find_commit(commit).ok()?;
+        Some((commit.time().seconds(), commit.parent_ids().collect()))
+    }
+
+    /// Whether an object is there.
+    pub(super) fn holds(&self, object: Oid) -> bool {
+        self.repository.odb().is_ok_and(|odb| odb.exists(object))
+    }
+
+    /// The tree of a folder in a commit; none where either is not there.
+    pub(super) fn tree_at(&self, commit: Oid, folder: &str) -> Option<Oid> {
+        self.folder(commit, folder).ok().flatten().map(|tree| tree.id())
+    }
+
+    /// What stands under a name in a tree; a kind of none is a folder or nothing that is checked out.
+    pub(super) fn entry(&self, tree: Oid, name: &str) -> Option<(Oid, Option<Kind>)> {
+        let tree = self.repository.find_tree(tree).ok()?;
+        let entry = tree.get_name(name)?;
+        Some((entry.id(), kind_of(entry.filemode_raw())))
+    }
+
+    /// Everything in a tree, by its name; names that are not UTF-8 are left out. None where the tree is not there.
+    pub(super) fn entries(&self, tree: Oid) -> Option<Vec<(String, Oid, Option<Kind>)>> {
+        let tree = self.repository.find_tree(tree).ok()?;
+        let named = |entry: git2::TreeEntry<'_>| {
+            let name = std::str::from_utf8(entry.name_bytes()).ok()?.to_owned();
+            Some((name, entry.id(), kind_of(entry.filemode_raw())))
+        };
+        Some(tree.iter().filter_map(named).collect())
+    }
+
     /// Whether the second commit is the first one or comes before it. In a shallow repository what is not there ends
     /// the search.
     pub(super) fn reaches(&self, tip: Oid, commit: Oid) -> bool {

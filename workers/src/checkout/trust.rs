@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use countersign_core::{
     Timestamp,
     finding::{Code, Finding, Severity},
-    source::{Claim, Evidence, EvidenceKind, Reachable, Repository, Source},
+    source::{Claim, Evidence, EvidenceKind, Reachable, Repository, Source, Trust},
 };
 use git2::Oid;
 
@@ -57,6 +57,8 @@ fn who(kind: EvidenceKind) -> &'static str {
         EvidenceKind::Tag => "The tag",
         EvidenceKind::GitHead => "`gitHead` of the staged package",
         EvidenceKind::Submission => "The submission",
+        EvidenceKind::VersionHistory => "The history of package.json",
+        EvidenceKind::BlobOverlap => "The likeness of the staged files",
     }
 }
 
@@ -93,11 +95,27 @@ pub(super) fn doubts(
         let finding = Finding::new(Code::EvidenceDisagrees, message);
         match evidence.kind {
             EvidenceKind::Tag | EvidenceKind::Submission => finding,
-            // npm writes it from whatever work tree it is started in.
-            EvidenceKind::GitHead => finding.weighing(Severity::Warning),
+            // npm writes `gitHead` from whatever work tree it is started in, and what is inferred is no claim of anybody's.
+            EvidenceKind::GitHead | EvidenceKind::VersionHistory | EvidenceKind::BlobOverlap => {
+                finding.weighing(Severity::Warning)
+            }
         }
     }));
     doubts
+}
+
+/// What branches and tags name, as far as they count: an enrolled repository's own branches, and in `check` also those that
+/// a clone keeps of where it came from.
+pub(super) fn tips(trust: Trust, refs: &BTreeMap<String, Oid>) -> (Vec<Oid>, Vec<Oid>) {
+    let is_tag = |name: &str| name.starts_with("refs/tags/");
+    let is_branch = |name: &str| match trust {
+        Trust::Enrolled => name.starts_with("refs/heads/"),
+        Trust::Given | Trust::SelfDeclared => !is_tag(name),
+    };
+    let named = |counts: &dyn Fn(&str) -> bool| {
+        refs.iter().filter(|(name, _)| counts(name)).map(|(_, object)| *object).collect()
+    };
+    (named(&is_branch), named(&is_tag))
 }
 
 fn off_branches(

@@ -1,12 +1,19 @@
 //! What the end of the steps means for the package, from what the sandbox and the mirror saw. Pure.
 
-use countersign_core::rebuild::{Ending, NetworkRequest, Phase, RequestOutcome};
+use countersign_core::{
+    PackageName,
+    rebuild::{Ending, NetworkRequest, Phase, Refused, RequestOutcome},
+};
 
 use super::steps::{FailedStep, Ran};
 use crate::{mirror::Record, sandbox::StepEnding};
 
 /// How the rebuild ended.
-pub(super) fn of(ran: &Ran, record: &Record) -> Ending {
+///
+/// A step that failed after something was refused to it has failed for want of it, as far as one can see. What it packed
+/// all the same is compared, and equal files show that it could do without. Not so where it asked for the very tarball
+/// under verification: a build that asks for the answer and does not end well without it needs it, by its own word.
+pub(super) fn of(ran: &Ran, record: &Record, subject: &PackageName) -> Ending {
     if let Some(detail) = &ran.unfit {
         return super::unfit(detail.clone());
     }
@@ -19,11 +26,17 @@ pub(super) fn of(ran: &Ran, record: &Record) -> Ending {
         StepEnding::Signalled(signal) => 128 + signal,
         other => return of_bound(other, failed.phase, ran),
     };
-    if let Some(asked) = refused_in(record, failed.phase) {
-        return Ending::NeedsNetwork { phase: failed.phase, asked };
-    }
-    if packed {
-        return Ending::PackedAfterError { step: failed.command.clone(), exit_code: code };
+    let refused = refused_in(record, failed.phase);
+    match refused.first() {
+        Some(first) if !packed || refused.iter().any(|request| asks_for(request, subject)) => {
+            return Ending::NeedsNetwork { phase: failed.phase, asked: asked(first) };
+        }
+        first if packed => {
+            let refused = first.map(|first| Refused { phase: failed.phase, asked: asked(first) });
+            let step = failed.command.clone();
+            return Ending::PackedAfterError { step, exit_code: code, refused };
+        }
+        Some(_) | None => {}
     }
     if failed.phase == Phase::Install
         && let Some(detail) = lockfile_trouble(&failed.said)
@@ -62,18 +75,30 @@ fn failed(step: Option<&FailedStep>, phase: Phase, exit_code: i32) -> Ending {
     Ending::Failed { phase, step, exit_code }
 }
 
-/// What was first refused in that phase.
-fn refused_in(record: &Record, phase: Phase) -> Option<String> {
+/// What was refused in that phase.
+fn refused_in(record: &Record, phase: Phase) -> Vec<&NetworkRequest> {
     let refused = |request: &&NetworkRequest| {
         request.phase == phase
             && request.outcome == RequestOutcome::Refused
             && !is_courtesy(request)
     };
-    let first = record.requests.iter().find(refused)?;
-    Some(match first.method.as_str() {
-        "DNS" => first.target.clone(),
-        method => format!("{method} {}", first.target),
-    })
+    record.requests.iter().filter(refused).collect()
+}
+
+fn asked(request: &NetworkRequest) -> String {
+    match request.method.as_str() {
+        "DNS" => request.target.clone(),
+        method => format!("{method} {}", request.target),
+    }
+}
+
+/// Whether a request is for a tarball of that package, as every registry lays them out.
+fn asks_for(request: &NetworkRequest, subject: &PackageName) -> bool {
+    let target = request.target.replace("%2f", "/").replace("%2F", "/");
+    target
+        .strip_prefix('/')
+        .and_then(|path| path.strip_prefix(subject.as_str()))
+        .is_some_and(|rest| rest.starts_with("/-/"))
 }
 
 /// What a package manager asks for in passing and does without: an audit.
@@ -104,6 +129,10 @@ fn lockfile_trouble(said: &str) -> Option<String> {
 mod tests {
     use super::*;
     use crate::sandbox::Limits;
+
+    fn of(ran: &Ran, record: &Record) -> Ending {
+        super::of(ran, record, &"@s/pad".parse().unwrap())
+    }
 
     fn ran(failed: Option<(Phase, StepEnding, &str)>, packed: bool) -> Ran {
         Ran {
@@ -157,9 +186,32 @@ mod tests {
     #[test]
     fn what_was_packed_after_an_error_says_so() {
         let failed = Some((Phase::Build, StepEnding::Exited(2), ""));
-        let expected =
-            Ending::PackedAfterError { step: "npm run prepack".to_owned(), exit_code: 2 };
+        let expected = Ending::PackedAfterError {
+            step: "npm run prepack".to_owned(),
+            exit_code: 2,
+            refused: None,
+        };
         assert_eq!(of(&ran(failed, true), &Record::default()), expected);
+    }
+
+    #[test]
+    fn what_was_packed_after_a_refused_request_is_compared_but_for_a_build_that_asks_for_the_answer()
+     {
+        let failed = Some((Phase::Build, StepEnding::Exited(2), ""));
+        let packed = ran(failed, true);
+        let ending = of(&packed, &refused(Phase::Build, "/left-pad"));
+        let Ending::PackedAfterError { refused: Some(what), .. } = &ending else {
+            panic!("{ending:?}");
+        };
+        assert_eq!(what.asked, "GET /left-pad");
+        assert!(!ending.unless_equal().packed());
+        for own in ["/@s/pad/-/pad-1.0.0.tgz", "/@s%2fpad/-/pad-0.9.0.tgz"] {
+            let ending = of(&packed, &refused(Phase::Build, own));
+            assert!(matches!(ending, Ending::NeedsNetwork { .. }), "{own}: {ending:?}");
+        }
+        for other in ["/@s/pad", "/@s/pad-more/-/pad-more-1.0.0.tgz", "/pad/-/pad-1.0.0.tgz"] {
+            assert!(of(&packed, &refused(Phase::Build, other)).packed(), "{other}");
+        }
     }
 
     #[test]

@@ -44,6 +44,8 @@ struct Key<'a> {
     scopes: Vec<&'a str>,
     /// The mirror refuses it.
     subject: String,
+    /// Whether it is the second of two by the same plan: never the first one over again.
+    again: bool,
 }
 
 /// What lies beside the tarball.
@@ -158,6 +160,7 @@ fn key(order: &Order<'_>, registries: &Registries) -> Option<Sha256> {
         registries: names,
         scopes: order.scopes.iter().copied().collect(),
         subject: order.subject.spec(),
+        again: order.again,
     }))
 }
 

@@ -70,6 +70,8 @@ pub(crate) struct Order<'a> {
     pub(crate) locked: Vec<LockedVersion>,
     /// Scopes that the tree's own `.npmrc` sends elsewhere, with their `@`.
     pub(crate) scopes: BTreeSet<&'a str>,
+    /// Whether it is the second of two by the same plan.
+    pub(crate) again: bool,
 }
 
 /// What came out of a rebuild.
@@ -180,7 +182,7 @@ async fn run_anew(
     let ran = on_a_thread(|| steps::run(order, means, &toolchain, &mirror, watch));
     let mirror = Arc::into_inner(mirror).expect("the steps have ended and gave their handle back");
     let record = mirror.finish().await;
-    assemble(order.plan, ran?, record)
+    assemble(order, ran?, record)
 }
 
 async fn ensure(tool: &Tool, means: &Means<'_>, watch: Watch<'_>) -> Result<PathBuf, Failure> {
@@ -213,8 +215,8 @@ pub(crate) fn on_a_thread<T: Send>(work: impl FnOnce() -> T + Send) -> T {
 }
 
 /// What the steps and the mirror tell together.
-fn assemble(plan: &Plan, ran: steps::Ran, record: Record) -> Result<Rebuilt, Failure> {
-    let ending = ending::of(&ran, &record);
+fn assemble(order: &Order<'_>, ran: steps::Ran, record: Record) -> Result<Rebuilt, Failure> {
+    let ending = ending::of(&ran, &record, &order.subject.name);
     if !ending.packed()
         && let Some(what) = &record.unavailable
     {
@@ -224,7 +226,7 @@ fn assemble(plan: &Plan, ran: steps::Ran, record: Record) -> Result<Rebuilt, Fai
         );
         return Err(Failure::Undetermined(Box::new(finding), ran.log));
     }
-    let pinned = record.all_locked() && lockfile_or_nothing(plan);
+    let pinned = record.all_locked() && lockfile_or_nothing(order.plan);
     Ok(Rebuilt {
         rebuild: Rebuild {
             ending,

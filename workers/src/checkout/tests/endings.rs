@@ -188,6 +188,12 @@ fn the_same_package_in_two_folders_is_an_ambiguous_plan() {
     assert_eq!(source.tag, "v1.3.1");
     let Ending::AmbiguousPlan { detail } = ending else { panic!("{ending:?}") };
     assert!(detail.contains("`a` and `b`"), "{detail}");
+    // Either tarball names its own folder.
     search.staged = PackageJson::parse(br#"{"repository":{"url":"o/r","directory":"b"}}"#).unwrap();
+    let Outcome::Unplannable { ending, .. } = search.run() else { panic!("it was believed") };
+    assert!(matches!(ending, Ending::AmbiguousPlan { .. }), "{ending:?}");
+    made.write("a/package.json", r#"{"name":"pad","version":"1.3.1","private":true}"#);
+    made.commit("Never published");
+    made.git(&["tag", "-f", "v1.3.1"]);
     assert_eq!(search.ready().source.directory.as_str(), "b");
 }

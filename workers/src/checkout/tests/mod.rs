@@ -2,6 +2,7 @@
 
 mod attacks;
 mod endings;
+mod history;
 mod repository;
 mod served;
 mod sources;

@@ -3,8 +3,11 @@
 use super::*;
 use crate::{
     artifact::Sha256,
-    compare::Counts,
+    compare::{Counts, FileComparison, Status},
+    finding::Kind,
+    history::{AnotherCommit, FileHistory, Seen},
     manifest::FileRecord,
+    normalisation::{Applied, Normalisation},
     plan::{Clock, Install, Step},
     rebuild::{Ending, Phase},
     source::Trust,
@@ -89,8 +92,11 @@ fn comparison(level: Level, statuses: &[(&str, Status)]) -> Comparison {
                 status: *status,
                 staged: Some(record),
                 rebuilt: Some(record),
+                cause: None,
+                because: None,
             })
             .collect(),
+        normalisations: Vec::new(),
     }
 }
 
@@ -242,9 +248,123 @@ fn the_sentences_are_those_of_the_contract() {
         "We could not rebuild left-pad 1.3.1: The build asked for registry.example, which was refused, and ended with \
          an error. This says nothing about its contents."
     );
-    let error = Ending::PackedAfterError { step: "npm run build".to_owned(), exit_code: 2 };
+    let error =
+        Ending::PackedAfterError { step: "npm run build".to_owned(), exit_code: 2, refused: None };
     assert_eq!(
         sentence_of(&seen(error), Some(&equal())),
         "Every file of left-pad 1.3.1 is what commit 4f2c9e1 (tag v1.3.1) builds, though its build ended with an error."
     );
+}
+
+fn refused_and_failed() -> Ending {
+    let refused = crate::rebuild::Refused { phase: Phase::Build, asked: "GET /x".to_owned() };
+    let step = "npm run build".to_owned();
+    Ending::PackedAfterError { step, exit_code: 1, refused: Some(refused) }
+}
+
+#[test]
+fn a_step_that_failed_for_want_of_the_network_is_judged_by_what_it_packed() {
+    let seen = seen(refused_and_failed());
+    let same = judged(&seen, &equal());
+    assert_eq!((same.outcome, same.findings[0].code), (Outcome::Pass, Code::BuildExitedNonzero));
+    let differs = comparison(Level::Different, &[("a.js", Status::Changed)]);
+    let other = judged(&seen, &differs);
+    assert_eq!((other.outcome, other.class), (Outcome::Fail, Some(Class::NotRebuilt)));
+    let codes: Vec<Code> = other.findings.iter().map(|finding| finding.code).collect();
+    assert_eq!(codes, [Code::NeedsNetwork], "what is left of such a build says nothing");
+}
+
+fn rebuilt_again(varying: &[&str], further: usize) -> Observations {
+    let varying = Some(varying.iter().map(|path| (*path).to_owned()).collect());
+    let again = Again { ending: Ending::Packed, varying, further };
+    Observations { again: Some(again), ..seen(Ending::Packed) }
+}
+
+#[test]
+fn a_build_that_gives_something_else_each_time_fails_even_if_it_once_gives_the_staged_files() {
+    let verdict = judged(&rebuilt_again(&["id.js"], 0), &equal());
+    assert_eq!((verdict.outcome, verdict.class), (Outcome::Fail, Some(Class::Differs)));
+    assert_eq!(verdict.findings[0].code, Code::NotDeterministic);
+    assert_eq!(judged(&rebuilt_again(&[], 3), &equal()).outcome, Outcome::Fail);
+    assert_eq!(judged(&rebuilt_again(&[], 0), &equal()).outcome, Outcome::Pass);
+}
+
+#[test]
+fn what_varies_by_itself_hides_no_other_difference() {
+    let differs = comparison(
+        Level::Different,
+        &[("id.js", Status::Changed), ("evil.js", Status::Added), ("same.js", Status::Same)],
+    );
+    let seen = rebuilt_again(&["id.js"], 0);
+    let verdict = judged(&seen, &differs);
+    let found: Vec<_> =
+        verdict.findings.iter().map(|f| (f.code, f.path.as_deref().unwrap())).collect();
+    assert_eq!(found, [(Code::NotDeterministic, "id.js"), (Code::FileAdded, "evil.js")]);
+    assert_eq!(
+        sentence_of(&seen, Some(&differs)),
+        "left-pad 1.3.1 does not match its source: its build is not deterministic, and two rebuilds differ from one \
+         another in 1 file."
+    );
+}
+
+fn normalised(name: Normalisation) -> Comparison {
+    let applied =
+        Applied { name, path: "package.json".to_owned(), tokens: vec!["gitHead".to_owned()] };
+    let files = [("index.js", Status::Same), ("package.json", Status::Changed)];
+    Comparison { normalisations: vec![applied], ..comparison(Level::Normalised, &files) }
+}
+
+#[test]
+fn what_is_normalised_passes_only_where_the_policy_allows_that_very_normalisation() {
+    let seen = seen(Ending::Packed);
+    let compared = normalised(Normalisation::PackageJson);
+    let outcome = |allow: &[Normalisation], compared: &Comparison| {
+        judge(&seen, Some(compared), &Policy { allow: allow.to_vec(), ..Policy::default() }).outcome
+    };
+    assert_eq!(outcome(&[], &compared), Outcome::Fail);
+    assert_eq!(outcome(&[Normalisation::LineEndings], &compared), Outcome::Fail);
+    assert_eq!(outcome(&[Normalisation::PackageJson], &compared), Outcome::Pass);
+    let unnamed = Comparison { normalisations: Vec::new(), ..compared.clone() };
+    assert_eq!(outcome(&Normalisation::ALL, &unnamed), Outcome::Fail, "a level without its reason");
+    let files = [("evil.js", Status::Changed), ("package.json", Status::Changed)];
+    let more = Comparison { files: comparison(Level::Normalised, &files).files, ..compared };
+    assert_eq!(outcome(&Normalisation::ALL, &more), Outcome::Fail, "a change that is not named");
+}
+
+#[test]
+fn what_was_let_differ_stands_in_the_sentence() {
+    let seen = seen(Ending::Packed);
+    let compared = normalised(Normalisation::PackageJson);
+    let policy = Policy { allow: vec![Normalisation::PackageJson], ..Policy::default() };
+    let verdict = judge(&seen, Some(&compared), &policy);
+    let (name, version) = ("left-pad".parse().unwrap(), "1.3.1".parse().unwrap());
+    assert_eq!(
+        sentence(&name, &version, &seen, &verdict, Some(&compared)),
+        "Every file of left-pad 1.3.1 is what commit 4f2c9e1 (tag v1.3.1) builds, but for what the policy lets differ \
+         (package-json)."
+    );
+}
+
+#[test]
+fn the_history_explains_a_mismatch_and_excuses_nothing() {
+    let file = |path: &str, seen| FileHistory { path: path.to_owned(), tagged: true, seen };
+    let another = AnotherCommit { commit: "e".repeat(40), after: 1, before: 0 };
+    let history = History {
+        complete: true,
+        commits: 3,
+        files: vec![file("a.js", Seen::Nowhere), file("b.js", Seen::Unknown)],
+        another: Some(another),
+    };
+    let seen = Observations { history: Some(history), ..seen(Ending::Packed) };
+    let files = [("a.js", Status::Changed), ("b.js", Status::Changed)];
+    let verdict = judged(&seen, &comparison(Level::Different, &files));
+    let found: Vec<_> = verdict.findings.iter().map(|f| (f.code, f.path.as_deref())).collect();
+    let expected = [
+        (Code::PublishedFromAnotherCommit, None),
+        (Code::FileChanged, Some("a.js")),
+        (Code::FileChanged, Some("b.js")),
+        (Code::InNoCommit, Some("a.js")),
+    ];
+    assert_eq!((verdict.outcome, found.as_slice()), (Outcome::Fail, expected.as_slice()));
+    assert!(verdict.findings[0].message.contains("1 commit after the tag `v1.3.1`"));
 }
