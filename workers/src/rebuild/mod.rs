@@ -4,6 +4,8 @@
 
 mod ending;
 mod kept;
+mod kit;
+mod registries;
 mod socket;
 mod steps;
 
@@ -34,6 +36,7 @@ use crate::{
 };
 
 pub(crate) use kept::Kept;
+use kit::Toolchain;
 use socket::SocketFolder;
 pub(crate) use steps::Durations;
 
@@ -163,8 +166,12 @@ async fn run_anew(
     means: &Means<'_>,
     watch: Watch<'_>,
 ) -> Result<Rebuilt, Failure> {
-    let node = ensure(&order.plan.node, means, watch).await?;
-    let npm = ensure(&order.plan.npm, means, watch).await?;
+    let mut brought = Vec::new();
+    for tool in order.plan.tools() {
+        brought.push((tool, ensure(tool, means, watch).await?));
+    }
+    let toolchain = Toolchain::of(order.plan, &brought, means.cache)
+        .context("the launchers of the toolchain cannot be laid out")?;
     let sockets = SocketFolder::make(&means.work)
         .with_context(|| format!("no folder can be made in `{}`", means.work.display()))?;
     let policy = MirrorPolicy {
@@ -178,7 +185,6 @@ async fn run_anew(
             anyhow::Error::from(error).context("the registry mirror cannot be started")
         })?;
     let mirror = Arc::new(mirror);
-    let toolchain = steps::Toolchain { node, npm, launchers: means.cache.launchers() };
     let ran = on_a_thread(|| steps::run(order, means, &toolchain, &mirror, watch));
     let mirror = Arc::into_inner(mirror).expect("the steps have ended and gave their handle back");
     let record = mirror.finish().await;

@@ -15,26 +15,23 @@ use countersign_core::{
     source::Directory,
 };
 
-use super::{Failure, Means, Order};
+use super::{
+    Failure, Means, Order,
+    kit::{Kit, Toolchain},
+    registries,
+};
 use crate::{
     checkout::Kind,
     mirror::Mirror,
     progress::Watch,
     sandbox::{
         Entry, EntryKind, INSIDE_HOME, INSIDE_REGISTRY, INSIDE_WORK, KeptLog, Network,
-        ReadOnlyBind, SandboxError, Slot, Step, StepEnding, TakeError, WorkArea,
+        SandboxError, Slot, Step, StepEnding, TakeError, WorkArea,
     },
 };
 
 /// Where the tree lies below the work area.
 const TREE: &str = "source";
-
-/// The programs that a plan names, on the host.
-pub(super) struct Toolchain {
-    pub(super) node: PathBuf,
-    pub(super) npm: PathBuf,
-    pub(super) launchers: PathBuf,
-}
 
 /// Milliseconds of each phase; none where it was not reached.
 #[derive(Clone, Copy, Default, Debug)]
@@ -147,8 +144,10 @@ impl Bench<'_> {
             &plan.install
         {
             let step = PlannedStep { argv: argv.clone(), cwd: directory.clone(), env: Vec::new() };
+            let changed = registries::lead_to_mirror(&self.area, TREE, directory)?;
             let (ended, millis) =
                 self.step(Phase::Install, &step, Network::Mirror(socket.clone()))?;
+            changed.put_back(&self.area)?;
             self.durations.install = Some(millis);
             *failed = ended;
             // Nothing that was built without its dependencies says anything.
@@ -234,13 +233,15 @@ impl Bench<'_> {
         let command = step.argv.join(" ");
         self.watch.doing(phase, &command);
         self.log.push(&format!("== {}: {command}", phase.as_str()));
+        let Toolchain { building, packing } = self.toolchain;
+        let kit = if phase == Phase::Pack { packing } else { building };
         let mut limits = self.means.limits.clone();
         limits.wall = limits.wall.saturating_sub(self.started.elapsed());
         let sandboxed = Step {
             argv: step.argv.clone(),
             cwd: format!("{INSIDE_WORK}/{}", self.inside_tree(&step.cwd)),
-            env: self.environment(step),
-            mounts: self.mounts(),
+            env: self.environment(step, kit),
+            mounts: kit.mounts.clone(),
             network,
         };
         let (log, watch) = (&mut self.log, self.watch);
@@ -268,7 +269,7 @@ impl Bench<'_> {
 
     /// The whole environment of a step. `CI` is not set: what people publish from their own machine was built without,
     /// and what CI publishes rarely asks.
-    fn environment(&self, step: &PlannedStep) -> BTreeMap<String, String> {
+    fn environment(&self, step: &PlannedStep, kit: &Kit) -> BTreeMap<String, String> {
         let epoch = self.order.source.commit_time.as_seconds().to_string();
         let own = [
             ("PATH", "/opt/bin:/usr/bin:/bin"),
@@ -278,19 +279,10 @@ impl Bench<'_> {
             ("TMPDIR", "/tmp"),
             ("SOURCE_DATE_EPOCH", epoch.as_str()),
             ("NO_UPDATE_NOTIFIER", "1"),
-            ("npm_config_registry", INSIDE_REGISTRY),
-            // By default npm turns only the public registry's addresses of a lockfile into ours, and asks every other one
-            // itself (npm 8.5 and later, arborist's `replaceRegistryHost`). Hosts that are no registry never come so far.
-            ("npm_config_replace_registry_host", "always"),
-            ("npm_config_cache", "/build/.npm-cache"),
-            ("npm_config_userconfig", "/tmp/home/.npmrc"),
-            ("npm_config_update_notifier", "false"),
-            ("npm_config_audit", "false"),
-            ("npm_config_fund", "false"),
-            ("npm_config_nodedir", "/opt/node"),
         ];
         let mut environment: BTreeMap<String, String> =
             own.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        environment.extend(kit.environment.clone());
         // The environment goes before a project's `.npmrc` (npm reads the name in lower case, and `_` in it as `-`).
         environment.extend(
             self.order
@@ -300,17 +292,6 @@ impl Bench<'_> {
         );
         environment.extend(step.env.iter().cloned());
         environment
-    }
-
-    fn mounts(&self) -> Vec<ReadOnlyBind> {
-        [
-            (&self.toolchain.node, "/opt/node"),
-            (&self.toolchain.npm, "/opt/pm"),
-            (&self.toolchain.launchers, "/opt/bin"),
-        ]
-        .into_iter()
-        .map(|(host, inside)| ReadOnlyBind { host: host.clone(), inside: inside.to_owned() })
-        .collect()
     }
 }
 

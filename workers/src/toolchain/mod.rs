@@ -3,6 +3,7 @@
 //! `countersign_core::toolchain`; this file knows nothing of plans.
 
 mod folder;
+mod launchers;
 mod unpack;
 
 use std::{
@@ -73,14 +74,10 @@ impl Cache {
     /// Names the parent that is closed, and where the cache could lie instead.
     pub fn open(folder: &Path, for_other_users: bool) -> Result<Self, FolderError> {
         let folder = folder::prepare(folder, for_other_users)?;
-        for part in ["toolchains", "bin"] {
+        for part in ["toolchains", "launchers"] {
             folder::make(&folder.join(part))?;
         }
-        let cache = Self { folder };
-        cache
-            .make_launchers()
-            .map_err(|source| FolderError::Io { path: cache.launchers(), source })?;
-        Ok(cache)
+        Ok(Self { folder })
     }
 
     /// The folder of what registries answered, for [`Upstream::new`]; closed to the build.
@@ -88,10 +85,13 @@ impl Cache {
         self.folder.join("registry")
     }
 
-    /// A folder of the names `node`, `npm` and `npx`, to be bound at `/opt/bin` beside `/opt/node` and `/opt/pm`: its
-    /// links are relative, so that they lead to those two.
-    pub fn launchers(&self) -> PathBuf {
-        self.folder.join("bin")
+    /// A folder of the commands of these tools, each of another name, to be bound at `/opt/bin` beside the tools
+    /// themselves at `/opt/NAME`: its links are relative, so that they lead to those.
+    ///
+    /// # Errors
+    /// The disk refused.
+    pub fn launchers(&self, tools: &[&Tool]) -> io::Result<PathBuf> {
+        launchers::lay(&self.folder.join("launchers"), tools)
     }
 
     /// The unpacked folder of a tool, brought first where it is missing: `bin/node` and `include/` of node, all of npm.
@@ -172,21 +172,6 @@ impl Cache {
             let entry = entry?;
             if entry.file_name().to_string_lossy().starts_with(&prefix) {
                 std::fs::remove_dir_all(entry.path())?;
-            }
-        }
-        Ok(())
-    }
-
-    fn make_launchers(&self) -> io::Result<()> {
-        let links = [
-            ("node", "../node/bin/node"),
-            ("npm", "../pm/bin/npm-cli.js"),
-            ("npx", "../pm/bin/npx-cli.js"),
-        ];
-        for (name, target) in links {
-            match std::os::unix::fs::symlink(target, self.launchers().join(name)) {
-                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-                Ok(()) | Err(_) => {}
             }
         }
         Ok(())

@@ -186,17 +186,19 @@ fn the_launchers_lead_to_node_and_npm_where_the_sandbox_binds_them() {
     let opt = folder.path().join("opt");
     let cache = Cache::open(&folder.path().join("cache"), false).unwrap();
     std::fs::create_dir_all(opt.join("node/bin")).unwrap();
-    std::fs::create_dir_all(opt.join("pm/bin")).unwrap();
+    std::fs::create_dir_all(opt.join("npm/bin")).unwrap();
     let script = |path: &str, text: &str| {
         std::fs::write(opt.join(path), text).unwrap();
         std::fs::set_permissions(opt.join(path), PermissionsExt::from_mode(0o755)).unwrap();
     };
     script("node/bin/node", "#!/bin/sh\necho node \"$@\"\n");
-    script("pm/bin/npm-cli.js", "#!/usr/bin/env node\n");
+    script("npm/bin/npm-cli.js", "#!/usr/bin/env node\n");
     // A bind mount keeps the links as they are; copying them does the same here.
     std::fs::create_dir(opt.join("bin")).unwrap();
+    let node = Tool::named("node", DEFAULT_NODE).unwrap();
+    let launchers = cache.launchers(&[&node, &npm()]).unwrap();
     for name in ["node", "npm", "npx"] {
-        let target = std::fs::read_link(cache.launchers().join(name)).unwrap();
+        let target = std::fs::read_link(launchers.join(name)).unwrap();
         std::os::unix::fs::symlink(target, opt.join("bin").join(name)).unwrap();
     }
     let output = Command::new(opt.join("bin/npm"))

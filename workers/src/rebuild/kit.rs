@@ -1,0 +1,199 @@
+//! What a step finds beside the tree: the tools of its plan, and the environment that keeps each of them to the version
+//! that was brought, to the registry mirror and to caches inside the work area. It knows nothing of steps.
+
+use std::{
+    collections::BTreeMap,
+    io,
+    path::{Path, PathBuf},
+};
+
+use countersign_core::{
+    plan::Plan,
+    toolchain::{Tool, ToolName},
+};
+
+use crate::{
+    sandbox::{INSIDE_REGISTRY, ReadOnlyBind},
+    toolchain::Cache,
+};
+
+/// The tools of one kind of step.
+#[derive(Clone, Debug)]
+pub(super) struct Kit {
+    /// The tools and the folder of their launchers.
+    pub(super) mounts: Vec<ReadOnlyBind>,
+    /// What the tools have to be told.
+    pub(super) environment: BTreeMap<String, String>,
+}
+
+/// The tools of a plan, brought. Of two versions of one tool the step's own goes first: what installs and builds is the
+/// package manager, and what packs is the packer.
+#[derive(Clone, Debug)]
+pub(super) struct Toolchain {
+    pub(super) building: Kit,
+    pub(super) packing: Kit,
+}
+
+impl Toolchain {
+    /// Lays out what was brought.
+    ///
+    /// # Errors
+    /// The cache folder refused the launchers.
+    pub(super) fn of(plan: &Plan, brought: &[(&Tool, PathBuf)], cache: &Cache) -> io::Result<Self> {
+        let (manager, packer) = (&plan.package_manager, &plan.packer);
+        Ok(Self {
+            building: Kit::of([&plan.node, manager, &plan.npm, packer], brought, cache)?,
+            packing: Kit::of([&plan.node, packer, manager, &plan.npm], brought, cache)?,
+        })
+    }
+}
+
+impl Kit {
+    fn of(by_rank: [&Tool; 4], brought: &[(&Tool, PathBuf)], cache: &Cache) -> io::Result<Self> {
+        let mut tools: Vec<&Tool> = Vec::new();
+        for tool in by_rank {
+            if !tools.iter().any(|taken| taken.name == tool.name) {
+                tools.push(tool);
+            }
+        }
+        let bind = |host: &Path, name: &str| ReadOnlyBind {
+            host: host.to_owned(),
+            inside: format!("/opt/{name}"),
+        };
+        let mut mounts: Vec<ReadOnlyBind> = brought
+            .iter()
+            .filter(|(tool, _)| tools.contains(tool))
+            .map(|(tool, home)| bind(home, tool.name.as_str()))
+            .collect();
+        mounts.push(bind(&cache.launchers(&tools)?, "bin"));
+        Ok(Self { mounts, environment: environment(&tools) })
+    }
+}
+
+fn environment(tools: &[&Tool]) -> BTreeMap<String, String> {
+    let mut all = Settings::default();
+    for tool in tools {
+        match tool.name {
+            ToolName::Node => {}
+            ToolName::Npm => npm(&mut all),
+            ToolName::Pnpm => pnpm(&mut all, tool.major()),
+            ToolName::Yarn if tool.major() < 2 => classic(&mut all),
+            ToolName::Yarn => berry(&mut all, tool),
+            ToolName::Bun => bun(&mut all),
+        }
+    }
+    all.0
+}
+
+#[derive(Default)]
+struct Settings(BTreeMap<String, String>);
+
+impl Settings {
+    fn set(&mut self, name: impl Into<String>, value: &str) {
+        self.0.insert(name.into(), value.to_owned());
+    }
+}
+
+fn npm(all: &mut Settings) {
+    all.set("npm_config_registry", INSIDE_REGISTRY);
+    // By default npm turns only the public registry's addresses of a lockfile into ours, and asks every other one
+    // itself (npm 8.5 and later, arborist's `replaceRegistryHost`). Hosts that are no registry never come so far.
+    all.set("npm_config_replace_registry_host", "always");
+    all.set("npm_config_cache", "/build/.npm-cache");
+    all.set("npm_config_userconfig", "/tmp/home/.npmrc");
+    all.set("npm_config_update_notifier", "false");
+    all.set("npm_config_audit", "false");
+    all.set("npm_config_fund", "false");
+    all.set("npm_config_nodedir", "/opt/node");
+}
+
+/// pnpm reads npm's names up to 10, and from 11 on its own alone. It must neither put the version of `packageManager` in
+/// its place (called so up to 10, `pmOnFail` later) nor refuse to run because that is another; nor install once more
+/// before a script, nor pass over what is young by the dates of a mirror.
+fn pnpm(all: &mut Settings, major: u64) {
+    let prefix = if major < 11 { "npm_config_" } else { "pnpm_config_" };
+    for (name, value) in [
+        ("registry", INSIDE_REGISTRY),
+        ("store_dir", "/build/.pnpm-store"),
+        ("cache_dir", "/build/.pnpm-cache"),
+        ("state_dir", "/build/.pnpm-state"),
+        ("manage_package_manager_versions", "false"),
+        ("pm_on_fail", "ignore"),
+        ("package_manager_strict", "false"),
+        ("verify_deps_before_run", "false"),
+        ("minimum_release_age", "0"),
+        ("confirm_modules_purge", "false"),
+        ("update_notifier", "false"),
+    ] {
+        all.set(format!("{prefix}{name}"), value);
+    }
+    all.set("PNPM_HOME", "/build/.pnpm-home");
+}
+
+/// The version that was brought runs, whatever `.yarnrc` or `packageManager` name.
+fn classic(all: &mut Settings) {
+    all.set("YARN_REGISTRY", INSIDE_REGISTRY);
+    all.set("YARN_CACHE_FOLDER", "/build/.yarn-cache");
+    all.set("YARN_IGNORE_PATH", "1");
+    all.set("SKIP_YARN_COREPACK_CHECK", "1");
+    all.set("YARN_DISABLE_SELF_UPDATE_CHECK", "true");
+}
+
+/// A setting that this very version does not know is an error to it.
+fn berry(all: &mut Settings, tool: &Tool) {
+    all.set("YARN_NPM_REGISTRY_SERVER", INSIDE_REGISTRY.trim_end_matches('/'));
+    all.set("YARN_UNSAFE_HTTP_WHITELIST", "127.0.0.1");
+    all.set("YARN_IGNORE_PATH", "1");
+    all.set("YARN_ENABLE_TELEMETRY", "0");
+    // Its archives lie beside the tree and not in it, as they do by default from 4 on.
+    all.set("YARN_ENABLE_GLOBAL_CACHE", "1");
+    all.set("YARN_GLOBAL_FOLDER", "/build/.yarn");
+    let version = tool.version.semver();
+    if (version.major(), version.minor()) >= (4, 10) {
+        all.set("YARN_NPM_MINIMAL_AGE_GATE", "0");
+    }
+}
+
+fn bun(all: &mut Settings) {
+    all.set("npm_config_registry", INSIDE_REGISTRY);
+    all.set("BUN_CONFIG_REGISTRY", INSIDE_REGISTRY);
+    all.set("BUN_INSTALL", "/build/.bun");
+    all.set("BUN_INSTALL_CACHE_DIR", "/build/.bun-cache");
+    all.set("BUN_ENABLE_CRASH_REPORTING", "0");
+    all.set("DO_NOT_TRACK", "1");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(tools: &[(&str, &str)]) -> BTreeMap<String, String> {
+        let tools: Vec<Tool> =
+            tools.iter().map(|(name, version)| Tool::named(name, version).unwrap()).collect();
+        environment(&tools.iter().collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn each_tool_is_sent_to_the_mirror_in_the_words_of_its_version() {
+        for (tool, version, name) in [
+            ("npm", "11.19.1", "npm_config_registry"),
+            ("pnpm", "10.34.9", "npm_config_registry"),
+            ("pnpm", "11.3.0", "pnpm_config_registry"),
+            ("yarn", "1.22.22", "YARN_REGISTRY"),
+            ("yarn", "3.8.7", "YARN_NPM_REGISTRY_SERVER"),
+            ("bun", "1.4.5", "BUN_CONFIG_REGISTRY"),
+        ] {
+            let told = told(&[("node", "22.23.3"), (tool, version)]);
+            assert!(told[name].starts_with("http://127.0.0.1:"), "{tool} {version}");
+        }
+    }
+
+    #[test]
+    fn berry_is_told_nothing_that_its_version_does_not_know() {
+        assert!(!told(&[("yarn", "4.9.4")]).contains_key("YARN_NPM_MINIMAL_AGE_GATE"));
+        assert!(told(&[("yarn", "4.10.3")]).contains_key("YARN_NPM_MINIMAL_AGE_GATE"));
+        assert!(!told(&[("yarn", "4.10.3")]).contains_key("YARN_REGISTRY"));
+        let without = told(&[("npm", "11.19.1")]);
+        assert!(without.keys().all(|name| name.starts_with("npm_config_")));
+    }
+}
