@@ -189,7 +189,10 @@ mod tests {
     fn what_is_no_yaml_or_says_a_thing_twice_is_refused() {
         assert!(parse("a: [").is_err());
         assert!(parse("a: b: c").is_err());
-        assert_eq!(parse("a: 1\na: 2\n").unwrap_err().to_string(), "the key `a` stands there twice");
+        assert_eq!(
+            parse("a: 1\na: 2\n").unwrap_err().to_string(),
+            "the key `a` stands there twice"
+        );
         assert!(parse("{[a]: b}").is_err());
     }
 }
