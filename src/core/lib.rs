@@ -10,6 +10,8 @@ pub mod limits;
 
 pub mod package_json;
 
+pub mod yaml;
+
 pub mod archive;
 
 pub mod manifest;

@@ -21,6 +21,10 @@ pub const PATH_PART_BYTES_MAX: usize = 255;
 pub const PAX_BYTES_MAX: u64 = 64 * 1024;
 /// A package.json, for which a whole JSON tree is built.
 pub const PACKAGE_JSON_BYTES_MAX: u64 = 4 * 1024 * 1024;
+/// Values in one YAML file, its aliases written out. A pnpm-lock.yaml of 5 MB holds near 200,000.
+pub const YAML_VALUES_MAX: usize = 2_000_000;
+/// How deep YAML may nest; serde_json's own bound for JSON.
+pub const YAML_DEPTH_MAX: usize = 128;
 /// A lockfile. The largest seen in public repositories is near 5 MB.
 pub const LOCKFILE_BYTES_MAX: u64 = 32 * 1024 * 1024;
 /// The npm publish document: base64 grows a tarball by 4/3, and a readme and manifest ride along.

@@ -274,6 +274,7 @@ fn ending_of(problem: PlanProblem) -> Ending {
         PlanProblem::DependencyFromGit(dependency) => Ending::DependencyFromGit { dependency },
         PlanProblem::LockfileForeignHost(host) => Ending::LockfileForeignHost { host },
         PlanProblem::NoPlan(detail) => Ending::NoPlan { detail },
+        PlanProblem::Ambiguous(detail) => Ending::AmbiguousPlan { detail },
     }
 }
 

@@ -1,17 +1,24 @@
 //! From facts to plans: the few ways in which a tree may have been built, likeliest first, fixed before the staged files
-//! are read. They differ in toolchain and install mode; folder and build steps are the same in all.
+//! are read. They differ in toolchain, packer, install mode, clock and putting back; folder and build steps are the same
+//! in all.
 
 use std::collections::BTreeSet;
 
-use super::{Clock, Install, Plan, Step, Why, scripts, tools};
+use super::{
+    Clock, Install, Plan, Why, manager, managers,
+    release::{self, Release},
+    settings,
+    steps::{self, Building},
+    tools::{self, Tools},
+};
 use crate::{
     facts::{FolderFacts, SourceFacts},
     finding::{Code, Finding},
     lockfile::{Lockfile, is_git},
     package_json::{DependencyKind, PackageJson},
-    source::{Directory, Source},
+    source::Source,
     timestamp::Timestamp,
-    toolchain::Pins,
+    toolchain::{Pins, ToolName},
 };
 
 /// The most candidates that one tree may have.
@@ -50,6 +57,8 @@ pub enum PlanProblem {
     LockfileForeignHost(String),
     /// Nothing that we know builds this.
     NoPlan(String),
+    /// Two ways have equal standing.
+    Ambiguous(String),
 }
 
 /// The plans for a tree, at least one and at most six.
@@ -62,121 +71,256 @@ pub fn candidates(
     declared: &Declared,
     offer: &Offer<'_>,
 ) -> Result<Vec<Plan>, PlanProblem> {
-    let place = InstallPlace::of(facts);
-    let tools = tools::choose(facts, place.lockfile_read(), source.commit_time, declared, offer);
-    let mut plans = vec![plan(facts, source, declared, offer, &tools)?];
-    if let Some(rebuilt) = with_install_scripts(&plans[0], place.lockfile_read()) {
-        plans.push(rebuilt);
+    let releases = release::releases(facts);
+    let release = steps::decided(&releases)?;
+    let place = manager::place(facts);
+    let chosen = manager::choose(facts, place, release);
+    let ground = Ground { facts, source, declared, offer, release, place };
+    let first = ground.plan(&ground.tools(chosen.manager, &chosen.because));
+    let by_other = chosen.other.map(|other| {
+        let because = "its lockfile stands there as well";
+        ground.plan(&ground.tools(other, because))
+    });
+    let mut plans = match (first, by_other) {
+        (Ok(first), Some(Ok(other))) => vec![first, other],
+        (Ok(plan), _) | (Err(_), Some(Ok(plan))) => vec![plan],
+        (Err(problem), _) => return Err(problem),
+    };
+    // Both lockfiles are only needed where something is installed.
+    if plans[0].install == Install::None {
+        plans.truncate(1);
     }
-    if let Some(other) = other_generation(facts, source, declared, offer, &tools)? {
-        plans.push(other);
-    }
+    let tools = ground.tools(chosen.manager, &chosen.because);
+    let varied = ground.varied(&plans[0], &tools)?;
+    plans.extend(varied);
+    let mut seen = BTreeSet::new();
+    plans.retain(|plan| seen.insert(plan.digest().to_string()));
     plans.truncate(CANDIDATES_MAX);
     Ok(plans)
 }
 
+/// Who writes the version into package.json when this tree is released, where the tree itself says that somebody does:
+/// its release runs a tool or a command that does, or it is set up for such a tool.
+pub fn version_writer(facts: &SourceFacts) -> Option<String> {
+    let of_release = release::releases(facts).into_iter().find_map(|release| {
+        let by = release.version_by?;
+        Some(format!("{by} in {}", release.place))
+    });
+    let set_up = || {
+        settings::declares_semantic_release(facts)
+            .then(|| "semantic-release, for which the tree is set up,".to_owned())
+    };
+    of_release.or_else(set_up)
+}
+
 /// What is worth a warning about a plan before anything has run.
 pub fn warnings(facts: &SourceFacts, plan: &Plan) -> Vec<Finding> {
-    let place = InstallPlace::of(facts);
-    match (&plan.install, place.lockfile_read()) {
-        (Install::Lockfile { lockfile, .. }, Some(read)) if !read.is_complete() => {
+    let Install::Lockfile { lockfile, directory, .. } = &plan.install else { return Vec::new() };
+    let folder = facts.folders.iter().find(|folder| folder.directory == *directory);
+    let locks = folder.map(manager::lockfiles).unwrap_or_default();
+    let read = locks.iter().find(|lock| directory.join(lock.name) == *lockfile);
+    match read.and_then(|lock| lock.read?.as_ref().ok()) {
+        Some(read) if !read.is_complete() => {
             let bare = read.packages.iter().filter(|p| p.integrity.is_none()).count();
             let message = format!("`{lockfile}` names {bare} packages without a digest.");
             vec![Finding::new(Code::LockfileWithoutIntegrity, message)]
         }
-        _ => Vec::new(),
+        Some(_) | None => Vec::new(),
     }
 }
 
-fn plan(
-    facts: &SourceFacts,
-    source: &Source,
-    declared: &Declared,
-    offer: &Offer<'_>,
-    tools: &tools::Tools,
-) -> Result<Plan, PlanProblem> {
-    let npm_major = tools.npm.version.semver().major();
-    let (scripts, reasons) = scripts::to_run(facts, npm_major);
-    let mut why = tools.why.clone();
-    why.extend(reasons);
-    let install = if scripts.is_empty() {
-        let because = "no script that npm runs when it publishes can change the tarball";
-        why.push(Why { choice: "no install".to_owned(), because: because.to_owned() });
-        Install::None
-    } else {
-        install(facts, offer, &mut why)?
-    };
-    let first_seen = declared.tag_first_seen.filter(|seen| *seen < source.commit_time);
-    why.extend(passed_over(facts));
-    Ok(Plan {
-        node: tools.node.clone(),
-        npm: tools.npm.clone(),
-        package_manager: tools.npm.clone(),
-        packer: tools.npm.clone(),
-        directory: facts.directory().clone(),
-        install,
-        build: scripts.iter().map(|name| npm(&["run", name], facts.directory())).collect(),
-        pack: pack(npm_major, facts.directory()),
-        cutoff: first_seen.unwrap_or(source.commit_time),
-        clock: Clock::Real,
-        put_back: false,
-        why,
-    })
+/// All that the candidates of one tree have in common.
+struct Ground<'a> {
+    facts: &'a SourceFacts,
+    source: &'a Source,
+    declared: &'a Declared,
+    offer: &'a Offer<'a>,
+    release: Option<&'a Release>,
+    place: &'a FolderFacts,
 }
 
-fn npm(arguments: &[&str], cwd: &Directory) -> Step {
-    let argv = std::iter::once("npm").chain(arguments.iter().copied());
-    Step { argv: argv.map(str::to_owned).collect(), cwd: cwd.clone(), env: Vec::new() }
-}
+impl Ground<'_> {
+    fn tools(&self, manager: ToolName, because: &str) -> Tools {
+        let wanted = tools::Wanted {
+            facts: self.facts,
+            place: self.place,
+            manager,
+            release: self.release,
+            commit_time: self.source.commit_time,
+            declared: self.declared,
+        };
+        tools::choose(&wanted, because, self.offer)
+    }
 
-/// npm up to 6 knows no `--pack-destination` and packs into the package's folder.
-fn pack(npm_major: u64, directory: &Directory) -> Step {
-    let mut arguments = vec!["pack", "--ignore-scripts"];
-    if npm_major >= 7 {
-        arguments.extend(["--pack-destination", super::PACKED]);
-    }
-    npm(&arguments, directory)
-}
-
-fn install(
-    facts: &SourceFacts,
-    offer: &Offer<'_>,
-    why: &mut Vec<Why>,
-) -> Result<Install, PlanProblem> {
-    let place = InstallPlace::of(facts);
-    if !place.asks_for_anything(facts) {
-        let because = "package.json names no dependencies".to_owned();
-        why.push(Why { choice: "no install".to_owned(), because });
-        return Ok(Install::None);
-    }
-    let quiet = ["--ignore-scripts", "--no-audit", "--no-fund"];
-    let argv = |words: &[&str]| {
-        let all = std::iter::once("npm").chain(words.iter().copied()).chain(quiet);
-        all.map(str::to_owned).collect::<Vec<_>>()
-    };
-    let directory = place.folder.directory.clone();
-    if let Some((name, read)) = &place.folder.lockfile {
-        let path = directory.join(name);
-        let read = read.as_ref().map_err(|error| {
-            PlanProblem::LockfileUnusable(format!("`{path}` cannot be used: {error}."))
-        })?;
-        refuse_elsewhere(read, offer)?;
-        let because = format!("`{path}` locks the dependencies");
-        why.push(Why { choice: "npm ci".to_owned(), because });
-        return Ok(Install::Lockfile { directory, lockfile: path, argv: argv(&["ci"]) });
-    }
-    refuse_unlocked(place.packages(facts))?;
-    let because = match place.folder.other_lockfiles.first() {
-        Some(other) => {
-            format!(
-                "npm cannot read `{}`, and there is no lockfile of npm's",
-                directory.join(other)
-            )
+    fn plan(&self, tools: &Tools) -> Result<Plan, PlanProblem> {
+        let building = steps::building(self.facts, self.place, self.release, tools);
+        let Building { steps: build, folder, why: reasons } = &building;
+        let mut why = tools.why.clone();
+        why.extend(reasons.iter().cloned());
+        let install = if building.needs_install() {
+            self.install(tools, &mut why)?
+        } else {
+            let because = "no script that publishing runs can change the tarball";
+            why.push(Why { choice: "no install".to_owned(), because: because.to_owned() });
+            Install::None
+        };
+        if folder != self.facts.directory() {
+            let because = match self.release {
+                Some(release) if release.folder == *folder => {
+                    format!("{} publishes it", release.place)
+                }
+                Some(_) | None => "the repository's own settings name it".to_owned(),
+            };
+            why.push(Why { choice: format!("pack `{folder}`"), because });
         }
-        None => "there is no lockfile".to_owned(),
-    };
-    why.push(Why { choice: "npm install as of the cut-off".to_owned(), because });
-    Ok(Install::AsOfCutoff { directory, argv: argv(&["install", "--no-package-lock"]) })
+        let seen = self.declared.tag_first_seen.filter(|seen| *seen < self.source.commit_time);
+        let put_back = building.needs_install();
+        if put_back {
+            let because = "a formatter, a hook or a generated page may rewrite what is committed, and what the \
+                           release took of it is committed mostly";
+            let choice = "put rewritten tracked files back".to_owned();
+            why.push(Why { choice, because: because.to_owned() });
+        }
+        why.extend(passed_over(self.facts));
+        Ok(Plan {
+            node: tools.node.clone(),
+            npm: tools.npm.clone(),
+            package_manager: tools.manager.clone(),
+            packer: tools.packer.clone(),
+            directory: self.facts.directory().clone(),
+            install,
+            build: build.clone(),
+            pack: managers::pack(&tools.packer, folder),
+            cutoff: seen.unwrap_or(self.source.commit_time),
+            clock: Clock::Real,
+            put_back,
+            why,
+        })
+    }
+
+    fn install(&self, tools: &Tools, why: &mut Vec<Why>) -> Result<Install, PlanProblem> {
+        let packages =
+            [self.place.package.as_ref().unwrap_or(&self.facts.package), &self.facts.package];
+        let members = self.facts.members.iter().map(|member| &member.package);
+        if !packages.into_iter().chain(members).any(manager::asks) {
+            let because = "package.json names no dependencies".to_owned();
+            why.push(Why { choice: "no install".to_owned(), because });
+            return Ok(Install::None);
+        }
+        let directory = self.place.directory.clone();
+        let locks = manager::lockfiles(self.place);
+        let manager = &tools.manager;
+        if let Some(lock) = locks.iter().find(|lock| lock.manager == manager.name) {
+            let path = directory.join(lock.name);
+            if let Some(read) = lock.read {
+                let read = read.as_ref().map_err(|error| {
+                    PlanProblem::LockfileUnusable(format!("`{path}` cannot be used: {error}."))
+                })?;
+                refuse_elsewhere(read, self.offer)?;
+            }
+            let argv = managers::install_by_lockfile(manager);
+            let because = format!("`{path}` locks the dependencies");
+            why.push(Why {
+                choice: argv.iter().take(2).cloned().collect::<Vec<_>>().join(" "),
+                because,
+            });
+            return Ok(Install::Lockfile { directory, lockfile: path, argv });
+        }
+        refuse_unlocked(packages, manager.name)?;
+        let because = match locks.first() {
+            Some(other) => {
+                let file = directory.join(other.name);
+                format!(
+                    "{} cannot read `{file}`, and there is no lockfile of its own",
+                    manager.name
+                )
+            }
+            None => "there is no lockfile".to_owned(),
+        };
+        let choice = format!("{} install as of the cut-off", manager.name);
+        why.push(Why { choice, because });
+        Ok(Install::AsOfCutoff { directory, argv: managers::install_without_lockfile(manager) })
+    }
+
+    /// What the first plan is varied by, likeliest first: the clock, where something is built that may print the time;
+    /// the packer and its generation, where they are guessed; what is put back; the install scripts of dependencies.
+    fn varied(&self, first: &Plan, tools: &Tools) -> Result<Vec<Plan>, PlanProblem> {
+        let builds = first.build.iter().any(|step| !steps::is_version(step));
+        let mut plans = Vec::new();
+        if builds {
+            let because = "a year or a time in the output is that of the release";
+            plans.push(varied(
+                first,
+                "a clock that starts at the commit's time",
+                because,
+                |plan| {
+                    plan.clock = Clock::Preload;
+                },
+            ));
+        }
+        if let Some(packer) = &tools.other_packer {
+            let because = "nothing in the tree says for certain what publishes";
+            plans.push(self.plan(&tools.packing_with(packer.clone(), because))?);
+        }
+        if let Some(other) = self.other_generation(tools)? {
+            plans.push(other);
+        }
+        if builds {
+            let because = "a script may rewrite a tracked file for the release alone";
+            plans.push(varied(first, "keep rewritten tracked files", because, |plan| {
+                plan.put_back = false;
+            }));
+        }
+        plans.extend(self.with_install_scripts(first));
+        Ok(plans)
+    }
+
+    /// The same plan with the install scripts of dependencies run before the build, where there are any.
+    fn with_install_scripts(&self, plan: &Plan) -> Option<Plan> {
+        let Install::Lockfile { directory, lockfile, .. } = &plan.install else { return None };
+        let locks = manager::lockfiles(self.place);
+        let lock = locks.iter().find(|lock| directory.join(lock.name) == *lockfile)?;
+        let running = lock.read?.as_ref().ok()?.with_install_scripts();
+        let first = running.first()?;
+        let because =
+            format!("the lockfile says that `{first}` runs a script when it is installed");
+        Some(varied(plan, "run install scripts of dependencies", &because, |other| {
+            let step = managers::run_install_scripts(&plan.package_manager, directory);
+            other.build.insert(0, step);
+        }))
+    }
+
+    /// The same tree with npm 6 in place of a later one, or the other way round: npm up to 6 packs other files
+    /// (CHANGELOG always), and which one published is only guessed for commits of the years in which both were in use.
+    fn other_generation(&self, tools: &Tools) -> Result<Option<Plan>, PlanProblem> {
+        // From 2024 on hardly anybody publishes with npm 6.
+        let both_in_use = self.source.commit_time < Timestamp::from_seconds(1_704_067_200);
+        if !tools.npm_is_a_guess || !both_in_use || tools.packer.name != ToolName::Npm {
+            return Ok(None);
+        }
+        let older = tools.npm.version.semver().major() < 7;
+        let range = if older { ">=7" } else { "6" };
+        let npm = self.offer.pins.nearest_npm(range, &tools.node.version).pin.tool.clone();
+        if npm == tools.npm {
+            return Ok(None);
+        }
+        let mut other = tools.clone();
+        let because = "which npm published it was not recorded".to_owned();
+        other.why.push(Why { choice: npm.to_string(), because });
+        if other.manager == other.npm {
+            other.manager = npm.clone();
+        }
+        other.packer = npm.clone();
+        other.npm = npm;
+        self.plan(&other).map(Some)
+    }
+}
+
+fn varied(plan: &Plan, choice: &str, because: &str, change: impl FnOnce(&mut Plan)) -> Plan {
+    let mut other = plan.clone();
+    change(&mut other);
+    other.why.push(Why { choice: choice.to_owned(), because: because.to_owned() });
+    other
 }
 
 fn refuse_elsewhere(lockfile: &Lockfile, offer: &Offer<'_>) -> Result<(), PlanProblem> {
@@ -192,6 +336,7 @@ fn refuse_elsewhere(lockfile: &Lockfile, offer: &Offer<'_>) -> Result<(), PlanPr
 
 fn refuse_unlocked<'p>(
     packages: impl IntoIterator<Item = &'p PackageJson>,
+    manager: ToolName,
 ) -> Result<(), PlanProblem> {
     for package in packages {
         for kind in [DependencyKind::Production, DependencyKind::Development] {
@@ -200,88 +345,17 @@ fn refuse_unlocked<'p>(
                     return Err(PlanProblem::DependencyFromGit(name));
                 }
                 let other = ["workspace:", "catalog:", "portal:", "patch:", "link:"];
-                if let Some(protocol) = other.iter().find(|p| specifier.starts_with(**p)) {
+                let protocol = other.iter().find(|protocol| specifier.starts_with(**protocol));
+                if let Some(protocol) = protocol.filter(|_| manager == ToolName::Npm) {
                     return Err(PlanProblem::NoPlan(format!(
-                        "The dependency `{name}` is written as `{protocol}…`, which npm does not know, and no other \
-                         package manager is used here yet."
+                        "The dependency `{name}` is written as `{protocol}…`, which npm does not know, and nothing \
+                         in the tree names another package manager."
                     )));
                 }
             }
         }
     }
     Ok(())
-}
-
-/// Where dependencies are installed: at the package's own lockfile, else at its workspace's root, else in its folder.
-struct InstallPlace<'a> {
-    folder: &'a FolderFacts,
-}
-
-impl<'a> InstallPlace<'a> {
-    fn of(facts: &'a SourceFacts) -> Self {
-        // A member of a workspace may carry a lockfile of its own, which npm then does not look at.
-        Self { folder: facts.workspace_root().unwrap_or_else(|| facts.own()) }
-    }
-
-    fn lockfile_read(&self) -> Option<&'a Lockfile> {
-        self.folder.lockfile.as_ref().and_then(|(_, read)| read.as_ref().ok())
-    }
-
-    fn packages(&self, facts: &'a SourceFacts) -> [&'a PackageJson; 2] {
-        [self.folder.package.as_ref().unwrap_or(&facts.package), &facts.package]
-    }
-
-    fn asks_for_anything(&self, facts: &'a SourceFacts) -> bool {
-        const KINDS: [DependencyKind; 4] = [
-            DependencyKind::Production,
-            DependencyKind::Development,
-            DependencyKind::Optional,
-            DependencyKind::Peer,
-        ];
-        let asks = |package: &PackageJson| {
-            KINDS.iter().any(|kind| !package.dependencies(*kind).is_empty())
-        };
-        self.packages(facts).into_iter().any(asks)
-    }
-}
-
-/// The same plan with the install scripts of dependencies run before the build, where there are any.
-fn with_install_scripts(plan: &Plan, lockfile: Option<&Lockfile>) -> Option<Plan> {
-    let Install::Lockfile { directory, .. } = &plan.install else { return None };
-    let running = lockfile?.with_install_scripts();
-    let first = running.first()?;
-    let mut other = plan.clone();
-    other.build.insert(0, npm(&["rebuild"], directory));
-    let because = format!("the lockfile says that `{first}` runs a script when it is installed");
-    other.why.push(Why { choice: "run install scripts of dependencies".to_owned(), because });
-    Some(other)
-}
-
-/// The same tree with npm 6 in place of a later one, or the other way round: npm up to 6 packs other files
-/// (CHANGELOG always), and which one published is only guessed for commits of the years in which both were in use.
-fn other_generation(
-    facts: &SourceFacts,
-    source: &Source,
-    declared: &Declared,
-    offer: &Offer<'_>,
-    tools: &tools::Tools,
-) -> Result<Option<Plan>, PlanProblem> {
-    // From 2024 on hardly anybody publishes with npm 6.
-    let both_in_use = source.commit_time < Timestamp::from_seconds(1_704_067_200);
-    if !tools.npm_is_a_guess || !both_in_use {
-        return Ok(None);
-    }
-    let older = tools.npm.version.semver().major() < 7;
-    let range = if older { ">=7" } else { "6" };
-    let npm = offer.pins.nearest_npm(range, &tools.node.version).pin.tool.clone();
-    if npm == tools.npm {
-        return Ok(None);
-    }
-    let mut other = tools.clone();
-    let because = "which npm published it was not recorded".to_owned();
-    other.why.push(Why { choice: npm.to_string(), because });
-    other.npm = npm;
-    plan(facts, source, declared, offer, &other).map(Some)
 }
 
 /// Settings of the tree's `.npmrc` that are not followed.

@@ -1,20 +1,26 @@
 //! A plan: how a package is built, as a value that prints and has a digest. Nothing is executed here, and nothing of the
 //! staged files is known here: the candidates are fixed before those are read.
 //!
-//! `candidates` puts plans together from facts; `scripts` says what runs, `tools` with which node and npm,
+//! `candidates` puts plans together from facts: `release` (with `call` and `settings`) reads how the tree publishes,
+//! `manager` says what installs and where, `tools` with which versions, `scripts` what a script does, `steps` what runs;
 //! `managers` in which words each package manager is told.
 
 use serde::{Deserialize, Serialize};
 
+mod call;
 mod candidates;
+mod manager;
 pub mod managers;
+mod release;
 mod scripts;
+mod settings;
+mod steps;
 mod tools;
 
 #[cfg(test)]
 mod tests;
 
-pub use candidates::{Declared, Offer, PlanProblem, candidates, warnings};
+pub use candidates::{Declared, Offer, PlanProblem, candidates, version_writer, warnings};
 
 use crate::{
     artifact::Sha256, canonical, source::Directory, timestamp::Timestamp, toolchain::Tool,

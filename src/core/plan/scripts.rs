@@ -13,13 +13,20 @@ const PUBLISHING: [&str; 3] = ["prepublishOnly", "prepack", "prepare"];
 /// Those of npm up to 6, in its order (npm 6, lib/publish.js and lib/pack.js).
 const PUBLISHING_BEFORE_7: [&str; 4] = ["prepublish", "prepare", "prepublishOnly", "prepack"];
 /// Names of scripts that look and change nothing that is packed.
-const CHECKS: [&str; 14] = [
+const CHECKS: [&str; 24] = [
     "attw",
     "audit",
+    "bench",
+    "benchmark",
     "check",
     "check-types",
+    "cov",
+    "cover",
     "coverage",
+    "deploy",
+    "e2e",
     "format",
+    "knip",
     "lint",
     "prettier",
     "publint",
@@ -28,6 +35,9 @@ const CHECKS: [&str; 14] = [
     "tests",
     "type-check",
     "typecheck",
+    "unit",
+    "validate",
+    "verify",
 ];
 /// Programs that look, push, or install git hooks, and change nothing that is packed.
 const IDLE_PROGRAMS: [&str; 23] = [
@@ -61,31 +71,33 @@ const SHELL: [char; 19] = [
     '\n',
 ];
 
-/// The scripts to run by `npm run`, in order, and why.
-pub(super) fn to_run(facts: &SourceFacts, npm_major: u64) -> (Vec<String>, Vec<Why>) {
+/// The lifecycle scripts that publishing runs, as the scripts to run in order.
+pub(super) fn lifecycle(facts: &SourceFacts, npm_major: u64) -> Lifecycle {
     let scripts = facts.package.scripts();
-    let missing = missing_outputs(facts);
-    let reading = Reading { scripts: &scripts, lacks_outputs: !missing.is_empty() };
-    let read = reading.lifecycle(npm_major);
-    let mut why = read.why;
-    let mut run = read.run;
-    let Some(first_missing) = missing.first() else { return (run, why) };
-    let named = format!("package.json names `{first_missing}`, which the tree does not hold");
-    if run.is_empty() && !scripts.contains_key("build") {
-        run = read.passed_over;
-        if let Some(first) = run.first() {
-            let because = format!("{named}, and no other script could make it");
-            why.push(Why { choice: format!("run `{first}`"), because });
-        }
-    } else if scripts.contains_key("build") && !run.iter().any(|name| may_build(name)) {
-        run.insert(0, "build".to_owned());
-        why.push(Why { choice: "run `build`".to_owned(), because: named });
+    let lacks_outputs = !missing_outputs(facts).is_empty();
+    Reading { scripts: &scripts, lacks_outputs }.lifecycle(npm_major)
+}
+
+/// The scripts that one which a release runs stands for: those of its parts that may make something where it is put
+/// together from others, else itself.
+pub(super) fn expanded(scripts: &BTreeMap<String, String>, name: &str) -> Vec<String> {
+    let reading = Reading { scripts, lacks_outputs: true };
+    if !reading.counts(name) {
+        return Vec::new();
     }
-    (run, why)
+    let hooked = ["pre", "post"].iter().any(|hook| scripts.contains_key(&format!("{hook}{name}")));
+    let parts = scripts.get(name).filter(|_| !hooked).and_then(|text| reading.parts(text));
+    match parts {
+        // Only where something can be left out; a script that stands alone is run as it stands.
+        Some(parts) if parts.is_empty() || parts.iter().any(|part| !reading.counts(part)) => {
+            parts.iter().filter(|part| reading.counts(part)).map(|&part| part.to_owned()).collect()
+        }
+        Some(_) | None => vec![name.to_owned()],
+    }
 }
 
 /// Whether a script of that name may make what is packed: a lifecycle script that is run whole may always.
-fn may_build(name: &str) -> bool {
+pub(super) fn may_build(name: &str) -> bool {
     const WORDS: [&str; 8] =
         ["build", "bundle", "compile", "dist", "prepare", "prepack", "prepublish", "rollup"];
     WORDS.iter().any(|word| name.contains(word)) || name == "tsc"
@@ -97,18 +109,19 @@ struct Reading<'a> {
     lacks_outputs: bool,
 }
 
+/// What the lifecycle scripts of a package come to.
 #[derive(Default)]
-struct Read {
-    run: Vec<String>,
+pub(super) struct Lifecycle {
+    pub run: Vec<String>,
     /// Lifecycle scripts of which nothing is run.
-    passed_over: Vec<String>,
-    why: Vec<Why>,
+    pub passed_over: Vec<String>,
+    pub why: Vec<Why>,
 }
 
 impl Reading<'_> {
-    fn lifecycle(&self, npm_major: u64) -> Read {
+    fn lifecycle(&self, npm_major: u64) -> Lifecycle {
         let order: &[&str] = if npm_major < 7 { &PUBLISHING_BEFORE_7 } else { &PUBLISHING };
-        let mut read = Read::default();
+        let mut read = Lifecycle::default();
         for &event in order {
             let Some(text) = self.scripts.get(event) else { continue };
             let hooked = ["pre", "post"].iter().any(|hook| {
@@ -207,7 +220,7 @@ fn push(run: &mut Vec<String>, name: &str) {
 
 /// The files and folders that package.json points to and the tree does not hold, entry points first. Patterns are passed
 /// over: that nothing matches one says nothing.
-fn missing_outputs(facts: &SourceFacts) -> Vec<String> {
+pub(super) fn missing_outputs(facts: &SourceFacts) -> Vec<String> {
     let targets = targets(&facts.package);
     let plain = |target: &String| !target.contains(['*', '!', '{', '[']) && !target.contains("..");
     targets.into_iter().filter(plain).filter(|target| !facts.holds(target)).collect()

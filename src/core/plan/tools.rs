@@ -1,15 +1,15 @@
-//! Which node and npm a plan takes, with the fact that each choice rests on: what was recorded at the release, what the
+//! Which node, npm, package manager and packer a plan takes, with the fact that each choice rests on: what was recorded at the release, what the
 //! repository asks for, what was current at the commit's time, or the default.
 
 use serde_json::Value;
 
-use super::{Declared, Offer, Why};
+use super::{Declared, Offer, Why, manager, managers, release::Release};
 use crate::{
     artifact::Version,
     facts::{FolderFacts, SourceFacts},
     lockfile::Lockfile,
     timestamp::Timestamp,
-    toolchain::{Choice, DEFAULT_NODE, DEFAULT_NPM, Pins, Tool},
+    toolchain::{Choice, DEFAULT_NODE, DEFAULT_NPM, Pins, Tool, ToolName},
 };
 
 /// What most publishers had before a moment: node and the npm that came with it.
@@ -26,36 +26,102 @@ const ERAS: [Era; 2] = [
     Era { end_seconds: 1_666_656_000, end: "2022-10-25", node: "16", npm: "8" },
 ];
 
-/// A pair of tools with the reasons.
+/// From when on a line of node was the recommended one (nodejs/Release): what `lts/*` meant at a time.
+const LTS_ERAS: [(i64, &str); 5] = [
+    (1_761_609_600, "24"), // 2025-10-28
+    (1_730_160_000, "22"), // 2024-10-29
+    (1_698_105_600, "20"), // 2023-10-24
+    (1_666_656_000, "18"), // 2022-10-25
+    (1_635_206_400, "16"), // 2021-10-26
+];
+
+/// The tools of a plan with the reasons.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Tools {
     pub node: Tool,
     pub npm: Tool,
+    pub manager: Tool,
+    pub packer: Tool,
     pub why: Vec<Why>,
     /// Whether the npm was only guessed, so that another generation is worth a candidate.
     pub npm_is_a_guess: bool,
+    /// What else may have packed, where that is only guessed.
+    pub other_packer: Option<Tool>,
 }
 
 /// What somebody asks for, and where it stands.
-struct Asked {
-    version: String,
-    place: String,
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Asked {
+    pub version: String,
+    pub place: String,
 }
 
-/// The tools for a tree, given which lockfile is installed by.
-pub(super) fn choose(
-    facts: &SourceFacts,
-    lockfile: Option<&Lockfile>,
-    commit_time: Timestamp,
-    declared: &Declared,
-    offer: &Offer<'_>,
-) -> Tools {
-    let era = ERAS.iter().find(|era| commit_time < Timestamp::from_seconds(era.end_seconds));
-    let chooser = Chooser { facts, lockfile, era, declared, pins: offer.pins };
+/// What the tools of a tree depend on.
+#[derive(Clone, Copy)]
+pub(super) struct Wanted<'a> {
+    pub facts: &'a SourceFacts,
+    /// Where dependencies are installed.
+    pub place: &'a FolderFacts,
+    /// What installs them.
+    pub manager: ToolName,
+    pub release: Option<&'a Release>,
+    pub commit_time: Timestamp,
+    pub declared: &'a Declared,
+}
+
+/// The tools for a tree.
+pub(super) fn choose(wanted: &Wanted<'_>, because: &str, offer: &Offer<'_>) -> Tools {
+    let committed = wanted.commit_time;
+    let era = ERAS.iter().find(|era| committed < Timestamp::from_seconds(era.end_seconds));
+    let lockfile = wanted.place.lockfile.as_ref().filter(|_| wanted.manager == ToolName::Npm);
+    let lockfile = lockfile.and_then(|(_, read)| read.as_ref().ok());
+    let Wanted { facts, declared, release, .. } = *wanted;
+    let chooser = Chooser { facts, lockfile, era, declared, release, committed, pins: offer.pins };
     let mut why = Vec::new();
     let node = chooser.node(&mut why);
     let (npm, npm_is_a_guess) = chooser.npm(&node, &mut why);
-    Tools { node, npm, why, npm_is_a_guess }
+    let manager = if wanted.manager == ToolName::Npm {
+        npm.clone()
+    } else {
+        let asked = manager::version(facts, wanted.place, release, wanted.manager, committed);
+        why.push(Why { choice: wanted.manager.to_string(), because: because.to_owned() });
+        taken(&offer.pins.nearest(wanted.manager, &asked.version, &node.version), &asked, &mut why)
+    };
+    let (packer, other_packer) = packer(release, &npm, &manager, &mut why);
+    Tools { node, npm, manager, packer, why, npm_is_a_guess, other_packer }
+}
+
+/// What packs, and what else may have packed.
+fn packer(
+    release: Option<&Release>,
+    npm: &Tool,
+    manager: &Tool,
+    why: &mut Vec<Why>,
+) -> (Tool, Option<Tool>) {
+    // pnpm publishes itself; berry has a command of its own; whoever uses yarn 1 or bun mostly publishes with npm.
+    let by_itself = match manager.name {
+        ToolName::Pnpm => true,
+        ToolName::Yarn => manager.major() >= 2,
+        ToolName::Node | ToolName::Npm | ToolName::Bun => false,
+    };
+    let (likely, unlikely) = if by_itself { (manager, npm) } else { (npm, manager) };
+    let named = release.and_then(|release| release.packer);
+    let packer = match named {
+        Some(name) if name == manager.name && managers::can_pack(manager) => manager,
+        Some(_) => npm,
+        None => likely,
+    };
+    let because = match (release, named) {
+        (Some(release), Some(name)) => format!("{} publishes with {name}", release.place),
+        (Some(release), None) => format!("{} publishes with what the tree uses", release.place),
+        (None, _) => "nothing in the tree says what publishes, and this is likeliest".to_owned(),
+    };
+    if packer.name != ToolName::Npm || release.is_some() {
+        why.push(Why { choice: format!("pack with {packer}"), because });
+    }
+    let known = named.is_some() && release.is_some_and(|release| release.by_workflow);
+    let other = [likely, unlikely].into_iter().find(|other| *other != packer);
+    (packer.clone(), other.filter(|other| !known && managers::can_pack(other)).cloned())
 }
 
 struct Chooser<'a> {
@@ -63,12 +129,14 @@ struct Chooser<'a> {
     lockfile: Option<&'a Lockfile>,
     era: Option<&'a Era>,
     declared: &'a Declared,
+    release: Option<&'a Release>,
+    committed: Timestamp,
     pins: &'a Pins,
 }
 
 impl Chooser<'_> {
     fn node(&self, why: &mut Vec<Why>) -> Tool {
-        if let Some(asked) = asked_node(self.facts, self.declared) {
+        if let Some(asked) = self.asked_node() {
             return taken(&self.pins.nearest_node(&asked.version), &asked, why);
         }
         let range = engines(self.facts, "node");
@@ -91,7 +159,7 @@ impl Chooser<'_> {
 
     fn npm(&self, node: &Tool, why: &mut Vec<Why>) -> (Tool, bool) {
         let nearest = |range: &str| self.pins.nearest_npm(range, &node.version);
-        if let Some(asked) = asked_npm(self.facts, self.declared) {
+        if let Some(asked) = self.asked_npm() {
             return (taken(&nearest(&asked.version), &asked, why), false);
         }
         let default = nearest(DEFAULT_NPM);
@@ -115,6 +183,50 @@ impl Chooser<'_> {
         (npm, true)
     }
 
+    /// An exact or near-exact wish, by rank: what was recorded at the release, what the release's job sets up, then
+    /// what the repository pins for whoever works in it.
+    fn asked_node(&self) -> Option<Asked> {
+        if let Some(version) = &self.declared.node {
+            let place = "the registry recorded it at the release".to_owned();
+            return Some(Asked { version: version.clone(), place });
+        }
+        self.released_node().or_else(|| pinned_node(self.facts))
+    }
+
+    fn released_node(&self) -> Option<Asked> {
+        let release = self.release?;
+        let version = release.node.as_deref()?;
+        let place = format!("{} sets it up", release.place);
+        match version {
+            "lts/*" | "lts/-0" | "lts" => {
+                let from = |era: &&(i64, &str)| self.committed >= Timestamp::from_seconds(era.0);
+                let (_, line) = LTS_ERAS.iter().find(from)?;
+                Some(Asked {
+                    version: (*line).to_owned(),
+                    place: format!("{place} as `{version}`"),
+                })
+            }
+            "latest" | "node" | "current" => None,
+            _ => Some(Asked { version: version.to_owned(), place }),
+        }
+    }
+
+    fn asked_npm(&self) -> Option<Asked> {
+        if let Some(version) = &self.declared.npm {
+            let place = "the registry recorded it at the release".to_owned();
+            return Some(Asked { version: version.clone(), place });
+        }
+        let released = self.release.and_then(|release| {
+            let npm = release.tools.iter().rfind(|(tool, _)| *tool == ToolName::Npm);
+            let (_, version) = npm?;
+            version.starts_with(|c: char| c.is_ascii_digit() || "^~>".contains(c)).then(|| Asked {
+                version: version.clone(),
+                place: format!("{} installs it", release.place),
+            })
+        });
+        released.or_else(|| named_npm(self.facts)).or_else(|| in_package(self.facts, "npm"))
+    }
+
     fn default(&self, choice: Choice<'_>, why: &mut Vec<Why>) -> Tool {
         let because = "nothing asks for another".to_owned();
         why.push(Why { choice: choice.pin.tool.to_string(), because });
@@ -122,13 +234,7 @@ impl Chooser<'_> {
     }
 }
 
-/// An exact or near-exact wish, by rank: what was recorded at the release, then what the repository pins for whoever
-/// works in it.
-fn asked_node(facts: &SourceFacts, declared: &Declared) -> Option<Asked> {
-    if let Some(version) = &declared.node {
-        let place = "the registry recorded it at the release".to_owned();
-        return Some(Asked { version: version.clone(), place });
-    }
+fn pinned_node(facts: &SourceFacts) -> Option<Asked> {
     let filed = facts.folders.iter().flat_map(|folder| {
         let place = move |name: &String| format!("`{}` asks for it", folder.directory.join(name));
         folder
@@ -169,18 +275,13 @@ fn engines(facts: &SourceFacts, tool: &str) -> Option<Asked> {
     facts.folders.iter().find_map(near)
 }
 
-fn asked_npm(facts: &SourceFacts, declared: &Declared) -> Option<Asked> {
-    if let Some(version) = &declared.npm {
-        let place = "the registry recorded it at the release".to_owned();
-        return Some(Asked { version: version.clone(), place });
-    }
-    let named = facts.folders.iter().find_map(|folder| {
+fn named_npm(facts: &SourceFacts) -> Option<Asked> {
+    facts.folders.iter().find_map(|folder| {
         let version = folder.package.as_ref()?.package_manager()?.strip_prefix("npm@")?;
         let version = version.split('+').next().unwrap_or(version).to_owned();
         let file = folder.directory.join("package.json");
         Some(Asked { version, place: format!("`packageManager` of `{file}` asks for it") })
-    });
-    named.or_else(|| in_package(facts, "npm"))
+    })
 }
 
 fn taken(choice: &Choice<'_>, asked: &Asked, why: &mut Vec<Why>) -> Tool {

@@ -19,6 +19,7 @@ const CORE_DEPENDENCIES: &[&str] = &[
     "hex",
     "nodejs-semver",
     "rayon",
+    "saphyr-parser",
     "serde",
     "serde_json",
     "sha1",

@@ -1,14 +1,15 @@
 //! The folder of a package in one commit: the one that is asked for, or the one whose package.json has the name and the
-//! version.
+//! version. A package.json of that name with another version is the package only where the tree itself says that its
+//! release writes the version, and the tag is this package's.
 
 use countersign_core::{
-    limits::PACKAGE_JSON_BYTES_MAX, package_json::PackageJson, source::Directory,
+    limits::PACKAGE_JSON_BYTES_MAX, package_json::PackageJson, plan, source::Directory,
 };
 use git2::Oid;
 
 use super::{
-    CheckoutError, Wanted,
-    tree::{Kind, Objects, Unfit},
+    CheckoutError, Wanted, facts,
+    tree::{Item, Kind, Objects, Unfit},
 };
 
 /// How many package.json files of one tree are looked into.
@@ -33,67 +34,124 @@ pub(super) fn find(
     wanted: &Wanted<'_>,
     objects: &Objects,
     commit: Oid,
+    tag: &str,
 ) -> Result<Folder, CheckoutError> {
+    let root = Directory::default();
     if let Some(directory) = &wanted.request.directory {
-        return Ok(match read(objects, commit, directory)? {
+        return match read(objects, commit, directory)? {
             Some(package) if is_wanted(wanted, &package) => {
-                Folder::At(directory.clone(), Box::new(package))
+                Ok(Folder::At(directory.clone(), Box::new(package)))
             }
-            other => Folder::Nowhere(instead(directory, other.as_ref())),
-        });
+            Some(package) if is_named(wanted, &package) => {
+                let named = vec![(directory.clone(), Box::new(package))];
+                written(objects, commit, tag, named, directory)
+            }
+            other => Ok(Folder::Nowhere(instead(directory, other.as_ref()))),
+        };
     }
     let claimed = wanted.staged.repository().and_then(|claim| claim.directory?.parse().ok());
-    let root = Directory::default();
-    let mut named = None;
+    let mut by_its_word = None;
     for directory in claimed.into_iter().chain([root.clone()]) {
         if let Some(package) = read(objects, commit, &directory)?
             && is_wanted(wanted, &package)
         {
-            named = Some((directory, Box::new(package)));
+            by_its_word = Some((directory, Box::new(package)));
             break;
         }
     }
-    if let Some((directory, package)) = named.take_if(|(directory, _)| directory.is_root()) {
+    if let Some((directory, package)) = by_its_word.take_if(|(directory, _)| directory.is_root()) {
         return Ok(Folder::At(directory, package));
     }
     let items = match objects.items(commit, &root)? {
         Ok(items) => items,
         Err(unfit) => return Ok(Folder::Unfit(unfit)),
     };
+    let (found, named) = all(wanted, objects, commit, &items)?;
+    if let Some((directory, package)) = by_its_word {
+        return Ok(unrivalled(directory, package, found));
+    }
+    let mut found = found.into_iter();
+    match (found.next(), found.next()) {
+        (Some((one, _)), Some((other, _))) => Ok(Folder::Two(one, other)),
+        (Some((directory, package)), None) => Ok(Folder::At(directory, package)),
+        (None, _) => written(objects, commit, tag, named, &root),
+    }
+}
+
+/// The folder that the staged package.json names, where no other that could be published holds the same name and version.
+/// What lies below it, or is private, is a part of its tests or its build.
+fn unrivalled(directory: Directory, package: Box<PackageJson>, found: Packages) -> Folder {
+    let below = directory.join("");
+    let rival = found.into_iter().find(|(other, package)| {
+        !package.is_private() && *other != directory && !other.as_str().starts_with(&below)
+    });
+    match rival {
+        Some((rival, _)) => Folder::Two(directory, rival),
+        None => Folder::At(directory, package),
+    }
+}
+
+type Packages = Vec<(Directory, Box<PackageJson>)>;
+
+/// Every folder whose package.json has the name and the version, and those that have the name alone.
+fn all(
+    wanted: &Wanted<'_>,
+    objects: &Objects,
+    commit: Oid,
+    items: &[Item],
+) -> Result<(Packages, Packages), CheckoutError> {
     let folders = items
         .iter()
         .filter(|item| matches!(item.kind, Kind::File { .. }))
-        .filter_map(|item| item.path.strip_suffix("/package.json"))
+        .filter_map(|item| match item.path.as_str() {
+            "package.json" => Some(""),
+            path => path.strip_suffix("/package.json"),
+        })
         .filter(|folder| !folder.split('/').any(|part| part == "node_modules"))
         .filter_map(|folder| folder.parse::<Directory>().ok());
-    let mut found: Vec<(Directory, Box<PackageJson>)> = Vec::new();
-    let root_too = named.as_ref().map(|_| root.clone());
-    for directory in root_too.into_iter().chain(folders).take(LOOKED_INTO_MAX) {
-        if let Some(package) = read(objects, commit, &directory)?
-            && is_wanted(wanted, &package)
-        {
-            found.push((directory, Box::new(package)));
+    let (mut found, mut named) = (Vec::new(), Vec::new());
+    for directory in folders.take(LOOKED_INTO_MAX) {
+        if let Some(package) = read(objects, commit, &directory)? {
+            if is_wanted(wanted, &package) {
+                found.push((directory, Box::new(package)));
+            } else if is_named(wanted, &package) {
+                named.push((directory, Box::new(package)));
+            }
         }
     }
-    if let Some((directory, package)) = named {
-        let below = directory.join("");
-        let rival = found.into_iter().find(|(other, package)| {
-            !package.is_private() && *other != directory && !other.as_str().starts_with(&below)
-        });
-        return Ok(match rival {
-            Some((rival, _)) => Folder::Two(directory, rival),
-            None => Folder::At(directory, package),
-        });
+    Ok((found, named))
+}
+
+/// The one folder of that name, where the tree says that its release writes the version. A tag that may be a sibling's
+/// does not count: outside of the root it has to name the package or its folder.
+fn written(
+    objects: &Objects,
+    commit: Oid,
+    tag: &str,
+    named: Packages,
+    asked: &Directory,
+) -> Result<Folder, CheckoutError> {
+    let there = || -> Result<Folder, CheckoutError> {
+        Ok(Folder::Nowhere(instead(asked, read(objects, commit, asked)?.as_ref())))
+    };
+    let mut named = named.into_iter();
+    let (Some((directory, package)), None) = (named.next(), named.next()) else { return there() };
+    let last = directory.as_str().rsplit('/').next().unwrap_or_default();
+    let name = package.name().and_then(|name| name.rsplit('/').next()).unwrap_or_default();
+    let is_own = directory.is_root()
+        || [last, name].iter().any(|word| !word.is_empty() && tag.contains(word));
+    if !is_own {
+        return there();
     }
-    let mut found = found.into_iter();
-    Ok(match (found.next(), found.next()) {
-        (Some((one, _)), Some((other, _))) => Folder::Two(one, other),
-        (Some((directory, package)), None) => Folder::At(directory, package),
-        (None, _) => {
-            let package = read(objects, commit, &root)?;
-            Folder::Nowhere(instead(&root, package.as_ref()))
-        }
-    })
+    let items = match objects.items(commit, &Directory::default())? {
+        Ok(items) => items,
+        Err(unfit) => return Ok(Folder::Unfit(unfit)),
+    };
+    let facts = facts::read(objects, commit, &directory, Some(&package), &items)?;
+    match plan::version_writer(&facts) {
+        Some(_) => Ok(Folder::At(directory, package)),
+        None => there(),
+    }
 }
 
 /// The package.json of a folder, where there is one that can be read.
@@ -106,9 +164,12 @@ pub(super) fn read(
     Ok(bytes.and_then(|bytes| PackageJson::parse(&bytes).ok()))
 }
 
-fn is_wanted(wanted: &Wanted<'_>, package: &PackageJson) -> bool {
+fn is_named(wanted: &Wanted<'_>, package: &PackageJson) -> bool {
     package.name() == Some(wanted.name.as_str())
-        && package.version() == Some(wanted.version.as_str())
+}
+
+fn is_wanted(wanted: &Wanted<'_>, package: &PackageJson) -> bool {
+    is_named(wanted, package) && package.version() == Some(wanted.version.as_str())
 }
 
 fn instead(directory: &Directory, package: Option<&PackageJson>) -> String {

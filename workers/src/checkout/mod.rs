@@ -304,7 +304,9 @@ impl GitCache {
                 return Ok(Outcome::Unplannable { source, ending, findings });
             }
         };
-        let facts = facts::read(&objects, found, &items)?;
+        let package = found.package.as_deref();
+        let mut facts = facts::read(&objects, found.commit, &found.directory, package, &items)?;
+        facts.written_version = found.written_version.clone();
         let brought = self.submodules(&source.repository, &objects, found.commit, &items, watch)?;
         findings.extend(brought.notes);
         let mut unavailable = brought.unavailable;

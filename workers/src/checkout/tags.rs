@@ -29,6 +29,8 @@ pub(super) struct Found {
     pub directory: Directory,
     /// The package.json there.
     pub package: Option<Box<PackageJson>>,
+    /// The version that the release writes, where the package.json has another.
+    pub written_version: Option<String>,
     /// What was seen on the way.
     pub notes: Vec<Finding>,
 }
@@ -151,6 +153,7 @@ struct Seen {
     commit: Option<Oid>,
     folder: Option<Folder>,
     wanted: String,
+    version: String,
 }
 
 fn look(
@@ -161,7 +164,7 @@ fn look(
 ) -> Result<Seen, CheckoutError> {
     let commit = objects.commit(object)?.map(|commit| commit.id());
     let folder = match commit {
-        Some(commit) => Some(folder::find(wanted, objects, commit)?),
+        Some(commit) => Some(folder::find(wanted, objects, commit, &name.tag)?),
         None => None,
     };
     Ok(Seen {
@@ -170,6 +173,7 @@ fn look(
         commit,
         folder,
         wanted: format!("{}@{}", wanted.name, wanted.version),
+        version: wanted.version.to_string(),
     })
 }
 
@@ -203,6 +207,10 @@ impl Seen {
             annotated: self.annotated,
             commit: self.commit(),
             directory,
+            written_version: package
+                .as_ref()
+                .filter(|package| package.version() != Some(&self.version))
+                .map(|_| self.version.clone()),
             package,
             notes,
         };

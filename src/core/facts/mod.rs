@@ -1,12 +1,23 @@
-//! What a tagged tree says about how its package is built: package.json, lockfiles, version files and the settings of
-//! `.npmrc`, as values. Facts alone; what follows from them stands in `plan/`.
+//! What a tagged tree says about how its package is built: package.json, lockfiles, version files, workspaces, workflow
+//! files and the settings of `.npmrc`, as values. Facts alone; what follows from them stands in `plan/`.
+
+pub mod shell;
+mod workflow;
+mod workspace;
 
 use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+pub use workflow::{Job, JobStep, Workflow};
+pub(crate) use workspace::fits;
+pub use workspace::{Lerna, Patterns};
 
 use crate::{
     lockfile::{InvalidLockfile, Lockfile},
     package_json::PackageJson,
     source::Directory,
+    toolchain::ToolName,
 };
 
 /// The facts of one tree, seen from the package's folder.
@@ -18,6 +29,45 @@ pub struct SourceFacts {
     pub folders: Vec<FolderFacts>,
     /// Every file and link below the package's folder, relative to it.
     pub paths: BTreeSet<String>,
+    /// The members of the workspace that the package belongs to, itself among them, in the order of their folders.
+    pub members: Vec<Member>,
+    /// The workflow files of the forge.
+    pub workflows: Vec<Workflow>,
+    /// The version that the release writes into package.json, where the tree has another there.
+    pub written_version: Option<String>,
+}
+
+/// One member of a workspace.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Member {
+    /// Its folder.
+    pub directory: Directory,
+    /// Its package.json.
+    pub package: PackageJson,
+}
+
+/// Another package manager's lockfile.
+#[derive(Clone, PartialEq, Debug)]
+pub struct OtherLockfile {
+    /// Its name in the folder.
+    pub name: String,
+    /// Whose it is.
+    pub manager: ToolName,
+    /// The version of its form, as it writes it: `5.4`, `9.0`, `1`, `8`; empty where it says none.
+    pub form: String,
+    /// What it names, where it was read.
+    pub read: Option<Result<Lockfile, InvalidLockfile>>,
+}
+
+/// A version of a tool that a file of the tree pins.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Pinned {
+    /// The tool.
+    pub tool: ToolName,
+    /// The version, as it stands there.
+    pub version: String,
+    /// The file's name in the folder.
+    pub file: String,
 }
 
 /// The facts of one folder.
@@ -29,14 +79,45 @@ pub struct FolderFacts {
     pub package: Option<PackageJson>,
     /// Its npm lockfile by the file's name; npm takes npm-shrinkwrap.json before package-lock.json.
     pub lockfile: Option<(String, Result<Lockfile, InvalidLockfile>)>,
-    /// The names of other package managers' lockfiles.
-    pub other_lockfiles: Vec<String>,
-    /// The same, read, by the file's name.
-    pub lockfiles: Vec<(String, Result<Lockfile, InvalidLockfile>)>,
+    /// Other package managers' lockfiles.
+    pub other_lockfiles: Vec<OtherLockfile>,
     /// The first lines of `.nvmrc`, `.node-version` and of `nodejs` in `.tool-versions`, by the file's name.
     pub node_versions: Vec<(String, String)>,
+    /// Package managers that `.tool-versions` and `.yarnrc.yml` pin.
+    pub pinned: Vec<Pinned>,
+    /// The patterns of its `pnpm-workspace.yaml`, where it has one.
+    pub pnpm_workspace: Option<Patterns>,
+    /// Its `lerna.json`, where it has one.
+    pub lerna: Option<Lerna>,
+    /// The settings of release tools in files of their own, by the file's name; null where it is no JSON or YAML.
+    pub release_settings: Vec<(String, Value)>,
     /// What its `.npmrc` says.
     pub npmrc: Npmrc,
+}
+
+impl FolderFacts {
+    /// The members that a workspace file of this folder names; none where it is no workspace's root.
+    pub fn workspace(&self) -> Option<Patterns> {
+        let in_package = self.package.as_ref().and_then(Patterns::of_package);
+        let lerna = || self.lerna.as_ref().and_then(|lerna| lerna.packages.clone());
+        self.pnpm_workspace.clone().or(in_package).or_else(lerna)
+    }
+}
+
+/// The version of a lockfile's form: `lockfileVersion` of pnpm's and bun's, `1` for yarn's classic one, the `version` of
+/// `__metadata` for berry's.
+pub fn lockfile_form(name: &str, text: &str) -> String {
+    let head = || text.lines().take(20).map(str::trim);
+    let after = |key: &str| {
+        let value = head().find_map(|line| line.trim_start_matches('"').strip_prefix(key))?;
+        Some(value.trim_matches(|c: char| !c.is_ascii_digit()).to_owned())
+    };
+    let form = match name {
+        "yarn.lock" if head().any(|line| line == "# yarn lockfile v1") => Some("1".to_owned()),
+        "yarn.lock" => after("version:"),
+        _ => after("lockfileVersion"),
+    };
+    form.unwrap_or_default()
 }
 
 /// The settings of a project's `.npmrc` that matter here. Registries, scopes and credentials are never followed: they
@@ -100,14 +181,18 @@ impl SourceFacts {
         self.folders.first().expect("the facts of the package's folder are always there")
     }
 
-    /// The nearest folder above the package's whose `workspaces` name it.
+    /// The nearest folder above the package's whose workspace names it.
     pub fn workspace_root(&self) -> Option<&FolderFacts> {
         self.folders.iter().skip(1).find(|folder| {
-            folder.package.as_ref().is_some_and(|package| {
-                let below = relative(&folder.directory, self.directory());
-                workspaces(package).names(&below)
+            folder.workspace().is_some_and(|patterns| {
+                patterns.names(&relative(&folder.directory, self.directory()))
             })
         })
+    }
+
+    /// The folder at the repository's root.
+    pub fn root(&self) -> &FolderFacts {
+        self.folders.last().expect("the facts of the package's folder are always there")
     }
 
     /// Every scope that some `.npmrc` on the way sends to a registry of its own.
@@ -136,55 +221,12 @@ impl SourceFacts {
     }
 }
 
-fn relative(above: &Directory, folder: &Directory) -> String {
+/// A folder as seen from one above it.
+pub(crate) fn relative(above: &Directory, folder: &Directory) -> String {
     if above.is_root() {
         return folder.as_str().to_owned();
     }
     folder.as_str().get(above.as_str().len() + 1..).unwrap_or_default().to_owned()
-}
-
-/// The patterns of a package.json's `workspaces`, in its list or its object form.
-struct Workspaces(Vec<String>);
-
-fn workspaces(package: &PackageJson) -> Workspaces {
-    let field = package.raw().get("workspaces");
-    let list =
-        field.and_then(|value| value.as_array().or_else(|| value.get("packages")?.as_array()));
-    let texts = list.into_iter().flatten().filter_map(|value| value.as_str());
-    Workspaces(
-        texts.map(|text| text.trim_matches('/').trim_start_matches("./").to_owned()).collect(),
-    )
-}
-
-impl Workspaces {
-    /// Whether the patterns name this folder; a later `!pattern` takes it out again (@npmcli/map-workspaces 5).
-    fn names(&self, folder: &str) -> bool {
-        let folder: Vec<&str> = folder.split('/').collect();
-        self.0.iter().fold(false, |named, pattern| match pattern.strip_prefix('!') {
-            Some(out) => named && !covers(&out.split('/').collect::<Vec<_>>(), &folder),
-            None => named || covers(&pattern.split('/').collect::<Vec<_>>(), &folder),
-        })
-    }
-}
-
-/// Whether a pattern of path parts, with `*` inside a part and `**` for any number of parts, covers these parts.
-fn covers(pattern: &[&str], parts: &[&str]) -> bool {
-    match (pattern.split_first(), parts.split_first()) {
-        (None, None) => true,
-        (Some((&"**", rest)), _) if covers(rest, parts) => true,
-        (Some((&"**", _)), Some((_, after))) => covers(pattern, after),
-        (Some((part, rest)), Some((name, after))) => fits(part, name) && covers(rest, after),
-        (None, Some(_)) | (Some(_), None) => false,
-    }
-}
-
-fn fits(pattern: &str, name: &str) -> bool {
-    match pattern.split_once('*') {
-        None => pattern == name,
-        Some((before, after)) => name.strip_prefix(before).is_some_and(|rest| {
-            (0..=rest.len()).any(|at| rest.is_char_boundary(at) && fits(after, &rest[at..]))
-        }),
-    }
 }
 
 #[cfg(test)]
@@ -192,16 +234,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn workspaces_name_folders_as_npm_reads_them() {
-        let named = |patterns: &[&str], folder: &str| {
-            Workspaces(patterns.iter().map(|&p| p.to_owned()).collect()).names(folder)
-        };
-        assert!(named(&["packages/*"], "packages/a"));
-        assert!(!named(&["packages/*"], "packages/a/b"));
-        assert!(named(&["packages/**"], "packages/a/b"));
-        assert!(named(&["a", "lib-*"], "lib-x"));
-        assert!(!named(&["packages/*", "!packages/private-*"], "packages/private-x"));
-        assert!(!named(&[], "packages/a"));
+    fn the_form_of_a_lockfile_stands_in_its_head() {
+        let berry = "# generated\n\n__metadata:\n  version: 6\n  cacheKey: 8\n";
+        for (name, text, form) in [
+            ("pnpm-lock.yaml", "lockfileVersion: 5.4\n\nspecifiers:\n", "5.4"),
+            ("pnpm-lock.yaml", "lockfileVersion: '9.0'\n", "9.0"),
+            ("yarn.lock", "# AUTOGENERATED\n# yarn lockfile v1\n", "1"),
+            ("yarn.lock", berry, "6"),
+            ("bun.lock", "{\n  \"lockfileVersion\": 1,\n", "1"),
+            ("bun.lockb", "", ""),
+        ] {
+            assert_eq!(lockfile_form(name, text), form, "{name} {text}");
+        }
     }
 
     #[test]

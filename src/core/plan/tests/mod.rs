@@ -3,12 +3,14 @@
 use std::collections::BTreeSet;
 
 use super::*;
+
+mod published;
 use crate::{
-    facts::{FolderFacts, Npmrc, SourceFacts},
+    facts::{FolderFacts, Member, Npmrc, OtherLockfile, SourceFacts, Workflow},
     lockfile::Lockfile,
     package_json::PackageJson,
     source::{Source, Trust},
-    toolchain::Pins,
+    toolchain::{Pins, ToolName},
 };
 
 const COMMITTED: &str = "2026-06-01T12:00:00Z";
@@ -19,6 +21,9 @@ struct Tree {
     paths: BTreeSet<String>,
     time: Timestamp,
     declared: Declared,
+    members: Vec<Member>,
+    workflows: Vec<Workflow>,
+    written_version: Option<String>,
 }
 
 fn folder(directory: &str, package: &str) -> FolderFacts {
@@ -29,8 +34,21 @@ fn folder(directory: &str, package: &str) -> FolderFacts {
         other_lockfiles: Vec::new(),
         lockfiles: Vec::new(),
         node_versions: Vec::new(),
+        pinned: Vec::new(),
+        pnpm_workspace: None,
+        lerna: None,
+        release_settings: Vec::new(),
         npmrc: Npmrc::default(),
     }
+}
+
+fn lock(name: &str, manager: ToolName, form: &str) -> OtherLockfile {
+    OtherLockfile { name: name.to_owned(), manager, form: form.to_owned(), read: None }
+}
+
+fn named_npm(package: &str) -> PackageJson {
+    let text = package.replacen('{', r#"{"packageManager":"npm@11.19.1","#, 1);
+    PackageJson::parse(text.as_bytes()).unwrap()
 }
 
 fn tree(package: &str, paths: &[&str]) -> Tree {
@@ -39,6 +57,9 @@ fn tree(package: &str, paths: &[&str]) -> Tree {
         paths: paths.iter().map(|&path| path.to_owned()).collect(),
         time: COMMITTED.parse().unwrap(),
         declared: Declared::default(),
+        members: Vec::new(),
+        workflows: Vec::new(),
+        written_version: None,
     }
 }
 
@@ -61,9 +82,19 @@ impl Tree {
         self
     }
 
+    fn facts(&self) -> SourceFacts {
+        SourceFacts {
+            package: self.folders[0].package.clone().unwrap(),
+            folders: self.folders.clone(),
+            paths: self.paths.clone(),
+            members: self.members.clone(),
+            workflows: self.workflows.clone(),
+            written_version: self.written_version.clone(),
+        }
+    }
+
     fn plans(self) -> Result<Vec<Plan>, PlanProblem> {
-        let package = self.folders[0].package.clone().unwrap();
-        let facts = SourceFacts { package, folders: self.folders, paths: self.paths };
+        let facts = self.facts();
         let source = Source {
             trust: Trust::Enrolled,
             repository: "https://example.org/o/r".parse().unwrap(),
@@ -86,7 +117,7 @@ impl Tree {
 }
 
 fn pins() -> Pins {
-    Pins::parse(include_str!("../../../workers/src/toolchain/pins.tsv")).unwrap()
+    Pins::parse(include_str!("../../../../workers/src/toolchain/pins.tsv")).unwrap()
 }
 
 fn commands(plan: &Plan) -> Vec<String> {
@@ -246,10 +277,11 @@ fn a_member_of_a_workspace_is_installed_at_its_root_and_built_in_its_folder() {
 }
 
 #[test]
-fn without_a_lockfile_of_npm_the_install_is_as_of_the_cut_off() {
+fn without_a_lockfile_of_its_own_the_install_is_as_of_the_cut_off() {
     let text = r#"{"main":"dist/a.js","scripts":{"prepack":"b"},"devDependencies":{"a":"1"}}"#;
     let mut yarn = tree(text, &["a.ts"]);
-    yarn.folders[0].other_lockfiles.push("yarn.lock".to_owned());
+    yarn.folders[0].package = Some(named_npm(text));
+    yarn.folders[0].other_lockfiles.push(lock("yarn.lock", ToolName::Yarn, "1"));
     yarn.declared.tag_first_seen = Some("2026-05-01T00:00:00Z".parse().unwrap());
     let plan = yarn.plan();
     let Install::AsOfCutoff { argv, .. } = &plan.install else { panic!("{:?}", plan.install) };
@@ -316,12 +348,19 @@ fn tools_are_chosen_by_rank_and_each_choice_has_its_reason() {
 }
 
 #[test]
-fn alternatives_are_few_and_differ_in_tools_and_install_alone() {
+fn alternatives_are_few_and_ordered() {
     let text = r#"{"main":"d/a.js","scripts":{"prepack":"b"},"devDependencies":{"a":"1"}}"#;
     let lock = LOCK.replace("\"version\"", "\"hasInstallScript\":true,\"version\"");
     let plans = tree(text, &["a.ts"]).locked(&lock).plans().unwrap();
-    assert_eq!(plans.len(), 2);
-    assert_eq!(commands(&plans[1]), ["npm rebuild", "npm run prepack"]);
+    let differ = plans.iter().map(|plan| (plan.clock, plan.put_back, plan.build.len()));
+    let expected = [
+        (Clock::Real, true, 1),
+        (Clock::Preload, true, 1),
+        (Clock::Real, false, 1),
+        (Clock::Real, true, 2),
+    ];
+    assert_eq!(differ.collect::<Vec<_>>(), expected);
+    assert_eq!(commands(&plans[3]), ["npm rebuild", "npm run prepack"]);
     assert_ne!(plans[0].digest(), plans[1].digest());
     let old = tree(r#"{"main":"a.js"}"#, &["a.js"]).at("2020-01-01T00:00:00Z").plans().unwrap();
     let npm: Vec<String> = old.iter().map(|plan| tools(plan).1).collect();
@@ -345,9 +384,6 @@ fn a_plan_without_digests_is_warned_of() {
     let text = r#"{"main":"d/a.js","scripts":{"prepack":"b"},"devDependencies":{"a":"1"}}"#;
     for (lock, expected) in [(bare.as_str(), 1), (LOCK, 0)] {
         let tree = tree(text, &["a.ts"]).locked(lock);
-        let package = tree.folders[0].package.clone().unwrap();
-        let facts =
-            SourceFacts { package, folders: tree.folders.clone(), paths: tree.paths.clone() };
-        assert_eq!(warnings(&facts, &tree.plan()).len(), expected);
+        assert_eq!(warnings(&tree.facts(), &tree.plan()).len(), expected);
     }
 }
