@@ -4,18 +4,18 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::PathBuf,
-    sync::Arc,
-    time::Instant,
+    time::{Instant, SystemTime},
 };
 
+use anyhow::Context;
 use countersign_core::{
-    limits::{LOG_BYTES_MAX, TARBALL_BYTES_MAX},
-    plan::{Install, PACKED, Step as PlannedStep},
+    limits::{LOCKFILE_BYTES_MAX, LOG_BYTES_MAX, REPORTED_PUT_BACK_MAX, TARBALL_BYTES_MAX},
+    plan::{Clock, Install, PACKED, Step as PlannedStep},
     rebuild::Phase,
     source::Directory,
 };
 
-use super::{Failure, Means, Order};
+use super::{Failure, Means, Order, clock, put_back::Built};
 use crate::{
     checkout::Kind,
     mirror::Mirror,
@@ -28,6 +28,16 @@ use crate::{
 
 /// Where the tree lies below the work area.
 const TREE: &str = "source";
+
+/// The files that `npm version` writes a version into.
+const VERSIONED: [&str; 3] = ["package.json", "package-lock.json", "npm-shrinkwrap.json"];
+
+/// What stands outside of the sandbox while the steps run.
+pub(super) struct Outside<'a> {
+    pub(super) mirror: &'a Mirror,
+    /// Where the preloaded clock is written, if the plan asks for one.
+    pub(super) clock: PathBuf,
+}
 
 /// The programs that a plan names, on the host.
 pub(super) struct Toolchain {
@@ -61,6 +71,8 @@ pub(super) struct Ran {
     /// What kept the tree from being written.
     pub(super) unfit: Option<String>,
     pub(super) tarball: Option<Vec<u8>>,
+    /// Tracked files that were put back before packing.
+    pub(super) put_back: Vec<String>,
     pub(super) peak_memory_bytes: Option<u64>,
     pub(super) log: String,
     pub(super) durations: Durations,
@@ -72,7 +84,7 @@ pub(super) fn run(
     order: &Order<'_>,
     means: &Means<'_>,
     toolchain: &Toolchain,
-    mirror: &Arc<Mirror>,
+    outside: Outside<'_>,
     watch: Watch<'_>,
 ) -> Result<Ran, Failure> {
     let slot = Slot::acquire_with_init(&means.work, means.init)?;
@@ -81,7 +93,10 @@ pub(super) fn run(
         order,
         means,
         toolchain,
-        mirror,
+        outside,
+        clock: None,
+        planned: BTreeMap::new(),
+        put_back: Vec::new(),
         watch,
         area,
         log: KeptLog::new(LOG_BYTES_MAX),
@@ -98,6 +113,7 @@ pub(super) fn run(
         failed,
         unfit,
         tarball,
+        put_back: bench.put_back,
         peak_memory_bytes: bench.peak_memory_bytes,
         log: bench.log.into_text(),
         durations: bench.durations,
@@ -110,7 +126,12 @@ struct Bench<'a> {
     order: &'a Order<'a>,
     means: &'a Means<'a>,
     toolchain: &'a Toolchain,
-    mirror: &'a Mirror,
+    outside: Outside<'a>,
+    /// The folder of the preloaded clock, once it runs.
+    clock: Option<PathBuf>,
+    /// What steps of the plan itself wrote into tracked files.
+    planned: BTreeMap<String, Vec<u8>>,
+    put_back: Vec<String>,
     watch: Watch<'a>,
     area: WorkArea,
     log: KeptLog,
@@ -142,7 +163,7 @@ impl Bench<'_> {
         failed: &mut Option<FailedStep>,
     ) -> Result<Option<Vec<u8>>, Failure> {
         let plan = self.order.plan;
-        let socket = self.mirror.socket().to_owned();
+        let socket = self.outside.mirror.socket().to_owned();
         if let Install::Lockfile { directory, argv, .. } | Install::AsOfCutoff { directory, argv } =
             &plan.install
         {
@@ -156,10 +177,12 @@ impl Bench<'_> {
                 return Ok(None);
             }
         }
-        self.mirror.enter(Phase::Build);
+        self.outside.mirror.enter(Phase::Build);
+        self.start_clock()?;
         for step in &plan.build {
             let (ended, millis) =
                 self.step(Phase::Build, step, Network::Refused(socket.clone()))?;
+            self.note_planned(step);
             self.durations.build = Some(self.durations.build.unwrap_or(0) + millis);
             if let Some(ended) = ended {
                 if !matches!(ended.ending, StepEnding::Exited(_) | StepEnding::Signalled(_)) {
@@ -169,7 +192,60 @@ impl Bench<'_> {
                 failed.get_or_insert(ended);
             }
         }
+        if plan.put_back && !plan.build.is_empty() {
+            self.put_back()?;
+        }
         self.pack(failed, socket)
+    }
+
+    /// It begins with the build: the install may have taken minutes, and nothing of it depends on the time.
+    fn start_clock(&mut self) -> Result<(), Failure> {
+        self.clock = match self.order.plan.clock {
+            Clock::Real => None,
+            Clock::Preload => {
+                let commit = self.order.source.commit_time;
+                let written = clock::write(&self.outside.clock, SystemTime::now(), commit);
+                Some(written.context("the preloaded clock cannot be written")?)
+            }
+        };
+        Ok(())
+    }
+
+    /// Writing the version from the tag is the plan's own doing, and stays.
+    fn note_planned(&mut self, step: &PlannedStep) {
+        if step.argv.get(..2).is_none_or(|words| words != ["npm", "version"]) {
+            return;
+        }
+        for name in VERSIONED {
+            let path = step.cwd.join(name);
+            let inside = format!("{TREE}/{path}");
+            if let Ok(bytes) = self.area.take_file(&inside, LOCKFILE_BYTES_MAX) {
+                self.planned.insert(path, bytes);
+            }
+        }
+    }
+
+    fn put_back(&mut self) -> Result<(), Failure> {
+        let built = Built {
+            tree: self.order.tree,
+            area: &self.area,
+            below: TREE,
+            directory: &self.order.plan.directory,
+            planned: &self.planned,
+        };
+        let done = built.put_back()?;
+        for path in done.paths.iter().take(REPORTED_PUT_BACK_MAX) {
+            self.log.push(&format!("countersign: put back as committed: {path}"));
+        }
+        if let Some(more) = done.paths.len().checked_sub(REPORTED_PUT_BACK_MAX).filter(|n| *n > 0) {
+            self.log.push(&format!("countersign: and {more} more"));
+        }
+        for stuck in done.stuck.iter().take(REPORTED_PUT_BACK_MAX) {
+            self.log.push(&format!("countersign: cannot be put back: {stuck}"));
+        }
+        self.put_back = done.paths;
+        self.put_back.truncate(REPORTED_PUT_BACK_MAX);
+        Ok(())
     }
 
     fn pack(
@@ -186,7 +262,7 @@ impl Bench<'_> {
             return Ok(None);
         }
         let before = tarballs(&self.area, &folder);
-        self.mirror.enter(Phase::Pack);
+        self.outside.mirror.enter(Phase::Pack);
         let (ended, millis) = self.step(Phase::Pack, &plan.pack, Network::Refused(socket))?;
         self.durations.pack = Some(millis);
         if let Some(ended) = ended {
@@ -299,18 +375,25 @@ impl Bench<'_> {
                 .map(|scope| (format!("npm_config_{scope}:registry"), INSIDE_REGISTRY.to_owned())),
         );
         environment.extend(step.env.iter().cloned());
+        if self.clock.is_some() {
+            let set = environment.get("NODE_OPTIONS").map(String::as_str);
+            environment.insert("NODE_OPTIONS".to_owned(), clock::node_options(set));
+        }
         environment
     }
 
     fn mounts(&self) -> Vec<ReadOnlyBind> {
-        [
+        let tools = [
             (&self.toolchain.node, "/opt/node"),
             (&self.toolchain.npm, "/opt/pm"),
             (&self.toolchain.launchers, "/opt/bin"),
-        ]
-        .into_iter()
-        .map(|(host, inside)| ReadOnlyBind { host: host.clone(), inside: inside.to_owned() })
-        .collect()
+        ];
+        let clock = self.clock.iter().map(|folder| (folder, clock::INSIDE));
+        tools
+            .into_iter()
+            .chain(clock)
+            .map(|(host, inside)| ReadOnlyBind { host: host.clone(), inside: inside.to_owned() })
+            .collect()
     }
 }
 
