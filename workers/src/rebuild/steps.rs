@@ -2,6 +2,7 @@
 //! network is closed, the scripts run, and the tarball is packed and taken out. What the endings mean stands in `ending`.
 
 use std::{
+    cell::Cell,
     collections::{BTreeMap, BTreeSet},
     path::PathBuf,
     time::{Instant, SystemTime},
@@ -106,8 +107,12 @@ pub(super) fn run(
     };
     let mut failed = None;
     let (unfit, tarball) = match bench.write_tree()? {
-        Err(unfit) => (Some(unfit), None),
-        Ok(()) => (None, bench.build_and_pack(&mut failed)?),
+        Written::Whole => (None, bench.build_and_pack(&mut failed)?),
+        Written::Unfit(why) => (Some(why), None),
+        Written::TooLarge => {
+            failed = Some(does_not_fit());
+            (None, None)
+        }
     };
     Ok(Ran {
         failed,
@@ -142,18 +147,28 @@ struct Bench<'a> {
 }
 
 impl Bench<'_> {
-    fn write_tree(&mut self) -> Result<Result<(), String>, Failure> {
+    fn write_tree(&mut self) -> Result<Written, Failure> {
         self.watch.doing(Phase::Checkout, "writing the tree");
         let area = &self.area;
+        let full = Cell::new(false);
         let mut put = |path: &str, kind: Kind, bytes: &[u8]| -> Result<(), Failure> {
             let entry = match kind {
                 Kind::File { executable } => Entry::File { bytes, executable },
                 Kind::Symlink => Entry::Symlink { target: bytes },
                 Kind::Submodule => Entry::Directory,
             };
-            Ok(area.put(&format!("{TREE}/{path}"), &entry)?)
+            area.put(&format!("{TREE}/{path}"), &entry).map_err(|error| {
+                full.set(matches!(error, SandboxError::AreaFull { .. }));
+                Failure::from(error)
+            })
         };
-        Ok(self.order.tree.export(&mut put)?.map_err(|unfit| unfit.to_string()))
+        match self.order.tree.export(&mut put) {
+            Ok(Ok(())) => Ok(Written::Whole),
+            Ok(Err(unfit)) => Ok(Written::Unfit(unfit.to_string())),
+            // The tree's own doing: as our failure it would come back for ever.
+            Err(_) if full.get() => Ok(Written::TooLarge),
+            Err(failure) => Err(failure),
+        }
     }
 
     /// After a script that failed the others are run and packing is tried all the same: tests may fail here, and a
@@ -394,6 +409,25 @@ impl Bench<'_> {
             .chain(clock)
             .map(|(host, inside)| ReadOnlyBind { host: host.clone(), inside: inside.to_owned() })
             .collect()
+    }
+}
+
+/// What became of the tree.
+enum Written {
+    Whole,
+    /// It may not be written to a disk.
+    Unfit(String),
+    /// It is larger than the work area.
+    TooLarge,
+}
+
+fn does_not_fit() -> FailedStep {
+    let command = "writing the tree".to_owned();
+    FailedStep {
+        phase: Phase::Checkout,
+        command,
+        ending: StepEnding::OutOfDisk,
+        said: String::new(),
     }
 }
 
