@@ -75,7 +75,7 @@ pub struct RegistrySetting {
     /// The file that holds the token.
     #[serde(default)]
     pub token_file: Option<PathBuf>,
-    /// Other addresses of the same registry, as they stand in lockfiles.
+    /// Other hosts or addresses of the same registry, as they stand in lockfiles, such as a company's virtual repository.
     #[serde(default)]
     pub aliases: Vec<String>,
 }
@@ -251,6 +251,10 @@ impl RegistrySetting {
     fn registry(&self) -> Result<Registry, ConfigError> {
         let registry = Registry::parse(&self.url).ok_or_else(|| {
             ConfigError::Wrong(format!("`{}` is not the address of a registry", self.url))
+        })?;
+        let aliases = self.aliases.iter().map(String::as_str);
+        let registry = registry.with_aliases(aliases).map_err(|alias| {
+            ConfigError::Wrong(format!("the alias `{alias}` is neither a host nor an address"))
         })?;
         let token = match (&self.token, &self.token_file) {
             (Some(token), _) => Some(token.expose().to_owned()),

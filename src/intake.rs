@@ -93,11 +93,12 @@ pub enum IntakeRefused {
     )]
     NotEnrolled(PackageName),
     /// This version is staged and not decided.
-    #[error("{spec} is staged already{}; approve or reject that stage first", as_stage(*.stage))]
+    #[error("{spec} is staged already{}; approve or reject that stage first: npm stage list shows it", as_stage(*.stage))]
     StagedTwice {
         /// `name@version`.
         spec: String,
-        /// The stage; whoever may stage a package may see its stages.
+        /// The stage; whoever may stage a package may see its stages. npm masks every id in what it prints, so the
+        /// sentence says where it can be read.
         stage: Option<VerificationId>,
     },
     /// This version is live.

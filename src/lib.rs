@@ -24,7 +24,10 @@ pub mod store;
 pub mod tokens;
 mod ui;
 
-use axum::{Router, routing::get};
+use axum::{
+    Router,
+    routing::{any, get},
+};
 
 pub use background::start_background;
 pub use cli::main as command_line;
@@ -53,6 +56,7 @@ fn routes() -> Router<App> {
         .merge(api::routes())
         .merge(ui::routes())
         .merge(npm::routes())
+        .route("/v1/{*rest}", any(npm::below_v1))
         .fallback(http::no_such_route)
         .method_not_allowed_fallback(http::no_such_method)
 }

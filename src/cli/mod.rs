@@ -92,14 +92,14 @@ fn run(cli: Cli) -> anyhow::Result<u8> {
     match cli.command {
         Command::Compare(args) => compare::run(&args),
         Command::Inspect(args) => inspect::run(&args),
-        Command::Worker(args) => worker::run(&args),
+        Command::Worker(args) => worker::run(&args, &flags),
         Command::Doctor(args) => block_on(doctor::run(&args)),
         Command::Demo(args) => block_on(demo::run(&args)),
         Command::Serve(args) => {
             countersign_worker::service::start_logging();
             block_on(serve::run(&args, &flags))
         }
-        Command::Check(args) => block_on(check::run(&args)),
+        Command::Check(args) => block_on(check::run(&args.with(flags))),
         Command::Wait(args) => block_on(wait::run(&args)),
         Command::Maintainer(args) => block_on(maintainer::run(&args, &flags)),
         Command::Package(args) => block_on(package::run(&args, &flags)),

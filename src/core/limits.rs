@@ -66,6 +66,8 @@ pub const LOG_BYTES_MAX: usize = 1024 * 1024;
 pub const FILE_BYTES_MAX: u64 = 1024 * 1024 * 1024;
 /// Requests that a rebuild may make of the mirror, and that the report lists.
 pub const MIRROR_REQUESTS_MAX: usize = 20_000;
+/// Files that a report lists as put back before packing; a formatter that touches more is told by the first of them.
+pub const REPORTED_PUT_BACK_MAX: usize = 100;
 /// Requests that stand in a report; the count of the rest is named.
 pub const REPORTED_REQUESTS_MAX: usize = 500;
 

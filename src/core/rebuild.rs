@@ -70,12 +70,16 @@ pub enum Ending {
         /// Its exit code; 128 + n for signal n.
         exit_code: i32,
     },
-    /// A step ended with an error after something that it asked for over the network was refused.
+    /// A step ended with an error after something that it asked for over the network was refused, or is not in the
+    /// registry as of the release.
     NeedsNetwork {
         /// The phase.
         phase: Phase,
         /// What was asked for first.
         asked: String,
+        /// Whether the registry does not have it, or not any more.
+        #[serde(default)]
+        missing: bool,
     },
     /// The wall time ran out.
     TimedOut {
@@ -162,7 +166,8 @@ impl Ending {
     pub fn unless_equal(&self) -> Self {
         match self {
             Self::PackedAfterError { refused: Some(refused), .. } => {
-                Self::NeedsNetwork { phase: refused.phase, asked: refused.asked.clone() }
+                let asked = refused.asked.clone();
+                Self::NeedsNetwork { phase: refused.phase, asked, missing: false }
             }
             other => other.clone(),
         }
@@ -191,13 +196,17 @@ impl Ending {
                     phase.as_str()
                 ),
             ),
-            Self::NeedsNetwork { phase, asked } => (
-                Code::NeedsNetwork,
-                format!(
-                    "The {} asked for {asked}, which was refused, and ended with an error.",
-                    phase.as_str()
-                ),
-            ),
+            Self::NeedsNetwork { phase, asked, missing } => {
+                let why = if *missing {
+                    "which the registry does not have as of the release"
+                } else {
+                    "which was refused"
+                };
+                let phase = phase.as_str();
+                let told =
+                    format!("The {phase} asked for {asked}, {why}, and ended with an error.");
+                (Code::NeedsNetwork, told)
+            }
             Self::TimedOut { phase, seconds } => (
                 Code::BuildTimedOut,
                 format!("The {} was not done after {seconds} s.", phase.as_str()),
@@ -234,8 +243,19 @@ impl Ending {
             Self::NoPlan { detail } => (Code::PlanNotFound, detail.clone()),
             Self::AmbiguousPlan { detail } => (Code::PlanAmbiguous, detail.clone()),
         };
-        Some(Finding::new(code, message))
+        let finding = Finding::new(code, message);
+        let Self::LockfileForeignHost { host } = self else { return Some(finding) };
+        Some(finding.with_fix(map_host(host)))
     }
+}
+
+/// The mending line of a host that nobody mapped: for the operator, and for whoever runs `check`.
+fn map_host(host: &str) -> String {
+    format!(
+        "If it is a registry, let the operator map it: aliases = [\"{host}\"] under [registry] or \
+         [registries.\"@SCOPE\"] of the configuration (check takes --config FILE, or @SCOPE:registry of your .npmrc). \
+         Else lock the dependency from a registry."
+    )
 }
 
 /// What became of one request that the sandbox made.
@@ -321,4 +341,8 @@ pub struct Rebuild {
     /// The digest of everything that it depended on, where this is a rebuild that was done before and kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reused: Option<Sha256>,
+    /// Tracked files that a step had changed and that were put back before packing, up to
+    /// [`crate::limits::REPORTED_PUT_BACK_MAX`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub put_back: Vec<String>,
 }

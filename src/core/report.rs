@@ -276,6 +276,9 @@ pub struct RebuildPart {
     /// The digest of everything that it depended on, where a rebuild of this machine was used again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reused: Option<Sha256>,
+    /// Tracked files that a step had changed and that were put back before packing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub put_back: Vec<String>,
 }
 
 /// What was installed.
@@ -412,6 +415,7 @@ impl Report {
             root_image: rebuild.root_image.clone(),
             network: rebuild.network.clone(),
             reused: rebuild.reused,
+            put_back: rebuild.put_back.clone(),
         });
         report.dependencies = seen.rebuild.as_ref().map(|rebuild| DependenciesPart {
             pinned: rebuild.dependencies_pinned,

@@ -28,6 +28,8 @@ use axum::{
 
 use crate::app::App;
 
+pub(crate) use packages::below_v1;
+
 /// Every route of the npm protocol.
 pub(crate) fn routes() -> Router<App> {
     let plain = Router::new()

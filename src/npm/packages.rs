@@ -11,7 +11,7 @@ use countersign_worker::upstream::Registry;
 use serde_json::Value;
 
 use super::{
-    closed,
+    body, closed,
     package_path::{Below, PackagePath},
     packument::{Packument, etag, wants_abbreviated},
     read_through::{Credential, ReadThroughError, read_through},
@@ -62,6 +62,27 @@ pub(super) async fn answer(
     } else {
         upstream(&app, asker.as_ref(), &path, request.headers()).await
     }
+}
+
+/// What lies below `/v1/` and is no address of the API: a misspelt one, which no registry is asked about, or a release of
+/// the package that is called `v1`.
+pub(crate) async fn below_v1(
+    app: State<App>,
+    asker: Result<Known, Error>,
+    request: Request,
+) -> Result<Response, Error> {
+    let of_a_release =
+        PackagePath::parse(request.uri().path()).is_some_and(|path| match path.below {
+            Below::Manifest(wanted) => wanted.parse::<Version>().is_ok(),
+            Below::Tarball(_) | Below::Revision => true,
+            Below::Package => false,
+        });
+    if of_a_release {
+        return answer(app, asker, request).await;
+    }
+    let asked = request.uri().clone();
+    body::discard(request.into_body()).await;
+    Err(no_such_route(asked).await)
 }
 
 /// The keys of the registry that everything else is read from: `npm audit signatures` checks its packages with them.

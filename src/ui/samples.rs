@@ -123,6 +123,7 @@ fn rebuilt(ending: Ending) -> Rebuild {
         cutoff_unreliable: false,
         reused: None,
         dependencies: Vec::new(),
+        put_back: Vec::new(),
     }
 }
 
@@ -255,6 +256,7 @@ pub(crate) fn not_rebuilt() -> Report {
     let mut seen = observed(Ending::NeedsNetwork {
         phase: Phase::Build,
         asked: "`https://example.com/model.bin`".to_owned(),
+        missing: false,
     });
     let rebuild = seen.rebuild.as_mut().unwrap();
     rebuild.network = vec![NetworkRequest {

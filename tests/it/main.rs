@@ -9,6 +9,7 @@ mod hostile;
 mod killed;
 mod npm;
 mod pages;
+mod registries;
 mod road;
 mod service;
 mod store;

@@ -262,11 +262,10 @@ fn locked(checkout: &Checkout) -> Vec<LockedVersion> {
     lockfiles
         .flat_map(|lockfile| &lockfile.packages)
         .filter_map(|package| {
-            LockedVersion::new(
-                package.name.clone(),
-                package.version.clone(),
-                package.integrity.as_deref()?,
-            )
+            let integrity = package.integrity.as_deref()?;
+            let locked =
+                LockedVersion::new(package.name.clone(), package.version.clone(), integrity)?;
+            Some(locked.at(package.host.as_deref()))
         })
         .collect()
 }

@@ -20,7 +20,7 @@ fn main() -> ExitCode {
     }
     let cli = Cli::parse();
     service::start_logging();
-    match service::block_on(&cli.worker) {
+    match service::block_on(&cli.worker, None) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{error:#}");

@@ -23,6 +23,7 @@ use crate::{
     job::{self, Output, Tools},
     progress::{Progress, Watch},
     settings::Settings,
+    upstream::UpstreamConfig,
 };
 
 /// How long the service holds a request for work when there is none.
@@ -271,12 +272,17 @@ pub fn start_logging() {
         tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
 }
 
-/// A worker process from its settings to its end: SIGTERM and SIGINT stop it.
+/// A worker process from its settings to its end: SIGTERM and SIGINT stop it. Registries that are handed in stand in the
+/// place of those of the settings.
 ///
 /// # Errors
 /// As [`run`], and where the settings cannot be read.
-pub fn block_on(args: &crate::settings::WorkerArgs) -> anyhow::Result<()> {
-    let settings = args.settings()?;
+pub fn block_on(
+    args: &crate::settings::WorkerArgs,
+    registries: Option<UpstreamConfig>,
+) -> anyhow::Result<()> {
+    let mut settings = args.settings()?;
+    settings.upstream = registries.unwrap_or(settings.upstream);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let stop = CancellationToken::new();

@@ -39,11 +39,7 @@ impl Tools {
         let cache = Cache::open(&settings.cache, is_root)?;
         let upstream = Upstream::new(&settings.upstream, &cache.registry_folder())?;
         let git = GitCache::new(&settings.cache.join("git"), &settings.upstream.client);
-        let registries = &settings.upstream.registries;
-        let registry_hosts = std::iter::once(&registries.default)
-            .chain(registries.scopes.values())
-            .filter_map(|registry| registry.url().host_str().map(str::to_owned))
-            .collect();
+        let registry_hosts = settings.upstream.registries.hosts();
         let limits = settings.limits.clone().into_sandbox();
         let (work, init) = (settings.work.clone(), PathBuf::from(OWN_PROGRAM));
         Ok(Self { upstream, cache, git, work, registry_hosts, limits, init, kept: None })

@@ -145,6 +145,9 @@ async fn checked(row: &Row, args: &CheckArgs) -> anyhow::Result<Line> {
     let mut command = Command::new(program);
     let subject = if row.tarball.is_empty() { row.spec() } else { row.tarball.clone() };
     command.args(["check", "--json"]).arg(subject);
+    if let Some(file) = &args.flags.config {
+        command.arg("--config").arg(file);
+    }
     if let Some(repository) = repository(row, args.batch.repos.as_deref())? {
         command.arg("--repo").arg(repository);
     }

@@ -29,6 +29,7 @@ use super::{
     subject::{self, Fetched},
     terminal::{self, Colour},
 };
+use crate::config::Flags;
 
 /// Arguments of `countersign check`.
 #[derive(clap::Args, Clone, Debug)]
@@ -62,9 +63,17 @@ pub(crate) struct CheckArgs {
     reuse: bool,
     #[command(flatten)]
     batch: batch::BatchArgs,
+    /// What stands before the command: an operator's file may name the registries
+    #[arg(skip)]
+    flags: Flags,
 }
 
 impl CheckArgs {
+    /// The same with the flags that stand before the command.
+    pub(crate) fn with(self, flags: Flags) -> Self {
+        Self { flags, ..self }
+    }
+
     /// The same for what was packed of a work tree.
     fn of_work_tree(&self, tree: &worktree::WorkTree) -> anyhow::Result<Self> {
         let asked = [self.repo.is_some(), self.reference.is_some(), self.directory.is_some()];
@@ -97,7 +106,7 @@ pub(crate) async fn run(args: &CheckArgs) -> anyhow::Result<u8> {
 
 /// One verification. Of a work tree what is said at the end is about a release that is still to come.
 async fn verify(args: &CheckArgs, named: &str, before_release: bool) -> anyhow::Result<u8> {
-    let tools = super::tools::open(args.reuse)?;
+    let tools = super::tools::open(&args.flags, args.reuse)?;
     let fetched = match subject::fetch(named, &tools.upstream).await? {
         Ok(fetched) => fetched,
         Err(finding) => return could_not_fetch(args, &finding),

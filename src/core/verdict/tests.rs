@@ -61,6 +61,7 @@ fn rebuild(ending: Ending) -> Rebuild {
         cutoff_unreliable: false,
         reused: None,
         dependencies: Vec::new(),
+        put_back: Vec::new(),
     }
 }
 
@@ -241,8 +242,11 @@ fn the_sentences_are_those_of_the_contract() {
         sentence_of(&seen(Ending::Packed), Some(&two)),
         "left-pad 1.3.1 does not match its source: 1 file was changed and 1 added."
     );
-    let network =
-        Ending::NeedsNetwork { phase: Phase::Build, asked: "registry.example".to_owned() };
+    let network = Ending::NeedsNetwork {
+        phase: Phase::Build,
+        asked: "registry.example".to_owned(),
+        missing: false,
+    };
     assert_eq!(
         sentence_of(&seen(network), None),
         "We could not rebuild left-pad 1.3.1: The build asked for registry.example, which was refused, and ended with \

@@ -11,3 +11,4 @@ mod network;
 mod packing;
 pub(crate) mod rig;
 mod secrets;
+mod table;

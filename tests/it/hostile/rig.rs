@@ -87,11 +87,23 @@ impl Release {
 
     /// Commits and tags it in a new repository at that path.
     pub(crate) fn commit_to(&self, repository: &Path) {
+        self.prepare(repository);
+        Self::commit_and_tag(repository);
+    }
+
+    /// Writes its files into a new repository at that path.
+    pub(crate) fn prepare(&self, repository: &Path) {
         std::fs::create_dir(repository).unwrap();
         git(repository, &["init", "--quiet", "--initial-branch=main"]);
         for (path, text) in &self.committed {
-            std::fs::write(repository.join(path), text).unwrap();
+            let path = repository.join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
         }
+    }
+
+    /// Commits what is there, and tags it.
+    pub(crate) fn commit_and_tag(repository: &Path) {
         git(repository, &["add", "--all"]);
         git(repository, &["commit", "--quiet", "--message=Release"]);
         git(repository, &["tag", TAG]);
@@ -195,6 +207,11 @@ impl Told {
         assert_eq!(verdict.outcome, Outcome::Pass, "{:#?}\n{}", verdict.findings, self.log);
     }
 
+    /// What the steps printed.
+    pub(crate) fn log(&self) -> &str {
+        &self.log
+    }
+
     /// A file of the rebuilt tarball, as text.
     pub(crate) fn rebuilt_text(&self, path: &str) -> String {
         text_in(self.rebuilt.as_ref().expect("a tarball was packed"), path)
@@ -216,14 +233,19 @@ pub(crate) struct Bench {
 impl Bench {
     /// One with these limits.
     pub(crate) fn with(limits: RebuildLimits) -> Self {
+        Self::reaching(limits, UpstreamConfig::from_environment().unwrap())
+    }
+
+    /// One with these limits and these registries.
+    pub(crate) fn reaching(limits: RebuildLimits, upstream: UpstreamConfig) -> Self {
         let folder = passable_folder();
-        let tools = open(&folder, limits);
+        let tools = open(&folder, limits, upstream);
         Self { folder, tools }
     }
 
     /// The same with other limits: an honest job needs its time where the machine has much to do.
     pub(crate) fn limited_to(self, limits: RebuildLimits) -> Self {
-        let tools = open(&self.folder, limits);
+        let tools = open(&self.folder, limits, UpstreamConfig::from_environment().unwrap());
         Self { tools, ..self }
     }
 
@@ -286,12 +308,12 @@ impl Bench {
     }
 }
 
-fn open(folder: &TempDir, limits: RebuildLimits) -> Tools {
+fn open(folder: &TempDir, limits: RebuildLimits, upstream: UpstreamConfig) -> Tools {
     let settings = Settings {
         service: String::new(),
         token: Secret::new(""),
         name: "test".to_owned(),
-        upstream: UpstreamConfig::from_environment().unwrap(),
+        upstream,
         cache: cache(),
         work: folder.path().join("work"),
         limits,

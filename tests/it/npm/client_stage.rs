@@ -84,6 +84,7 @@ async fn a_second_stage_of_a_version_names_the_first() {
     refused.says("npm error code E409");
     // npm masks what looks like an id, in addresses and in the text.
     refused.says("left-pad@1.3.1 is staged already as ");
+    refused.says("npm stage list shows it");
 }
 
 #[tokio::test]

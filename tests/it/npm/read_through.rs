@@ -130,6 +130,30 @@ async fn a_silent_upstream_is_said_to_be_silent_and_does_not_look_like_a_missing
 }
 
 #[tokio::test]
+async fn a_misspelt_address_of_the_api_is_asked_of_nobody_and_a_package_called_v1_is_still_had() {
+    let elsewhere = Elsewhere::new().await;
+    let served = reading_from(&elsewhere).await;
+    for (method, path) in [
+        (Method::GET, "/v1/verification"),
+        (Method::GET, "/v1/verdict/abc"),
+        (Method::GET, "/v1/latest"),
+        (Method::POST, "/v1/gates"),
+        (Method::PUT, "/v1/packages/other/enrolments"),
+    ] {
+        let answer = served.request(method, path, None).send().await.unwrap();
+        let (status, body) = told(answer).await;
+        assert_eq!(status, StatusCode::NOT_FOUND, "{path}");
+        assert_eq!(body["error"], format!("there is nothing at `{path}`"));
+    }
+    assert!(elsewhere.asked().is_empty(), "{:?}", elsewhere.asked());
+    for path in ["/v1", "/v1/1.0.0", "/v1/-/v1-1.0.0.tgz"] {
+        elsewhere.gives(path, "application/json", PACKUMENT);
+        let answer = served.request(Method::GET, path, None).send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::OK, "{path}");
+    }
+}
+
+#[tokio::test]
 async fn a_path_climbs_to_no_other_place_of_the_upstream() {
     let elsewhere = Elsewhere::new().await;
     let served = reading_from(&elsewhere).await;

@@ -52,6 +52,7 @@ pub(crate) fn observations(job: &Job) -> Observations {
             cutoff_unreliable: false,
             reused: None,
             dependencies: Vec::new(),
+            put_back: Vec::new(),
         }),
         ..Observations::default()
     }

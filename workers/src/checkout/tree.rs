@@ -341,6 +341,11 @@ impl ExportTree {
         canonical::digest(&lines.collect::<Vec<_>>())
     }
 
+    /// Every path of the tree, submodules and what is inside them included.
+    pub fn paths(&self) -> impl Iterator<Item = String> {
+        self.parts.iter().flat_map(|part| part.items.iter().map(|item| part.at.join(&item.path)))
+    }
+
     /// Hands every file and link to `put` with its path from the root and its content, which for a link is its target.
     ///
     /// # Errors

@@ -8,10 +8,11 @@ use std::{
 };
 
 use countersign_core::{
-    PackageName, Sha1, Version,
+    PackageName, Sha1, Sha256, Version,
     limits::{DEPENDENCY_BYTES_MAX, MIRROR_DOCUMENTS_MAX, PACKUMENT_FRESH_SECONDS},
     rebuild::{Dependency, Sha512Integrity},
 };
+use hyper::header::HeaderValue;
 use serde_json::Value;
 use sha2::Digest;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -28,7 +29,7 @@ use crate::upstream::{Packument, Tarball, Upstream, UpstreamError};
 #[derive(Debug)]
 pub(super) enum Answer {
     /// A JSON text. The permit is given back when the last byte has gone out.
-    Json(Vec<u8>, Option<OwnedSemaphorePermit>),
+    Json(Json, Option<OwnedSemaphorePermit>),
     /// A tarball.
     Tarball(Tarball),
     /// A rule refused it.
@@ -37,6 +38,33 @@ pub(super) enum Answer {
     NotFound(String),
     /// The registry did not answer.
     Unavailable(String),
+}
+
+/// A JSON text with what is said about it.
+#[derive(Debug)]
+pub(super) struct Json {
+    pub(super) text: Vec<u8>,
+    pub(super) kind: &'static str,
+    sha256: Sha256,
+}
+
+impl Json {
+    fn new(text: Vec<u8>, abbreviated: bool) -> Self {
+        let kind = if abbreviated { document::ABBREVIATED_TYPE } else { "application/json" };
+        Self { sha256: Sha256::of(&text), text, kind }
+    }
+}
+
+impl Answer {
+    /// The entity tag of what is handed out: the digest of its bytes, which no other bytes have.
+    pub(super) fn etag(&self) -> Option<HeaderValue> {
+        let digest = match self {
+            Self::Json(json, _) => json.sha256.to_hex(),
+            Self::Tarball(tarball) => tarball.sha512.to_hex(),
+            Self::Refused(_) | Self::NotFound(_) | Self::Unavailable(_) => return None,
+        };
+        Some(HeaderValue::from_str(&format!("\"{digest}\"")).expect("digits are visible ASCII"))
+    }
 }
 
 /// What is needed to answer.
@@ -65,7 +93,7 @@ impl Desk {
         let answered = match route {
             Route::Refused(reason) => Ok(Answer::Refused(*reason)),
             Route::Dns(_) => Ok(Answer::Refused(Reason::Dns)),
-            Route::Ping => Ok(Answer::Json(b"{}".to_vec(), None)),
+            Route::Ping => Ok(Answer::Json(Json::new(b"{}".to_vec(), false), None)),
             Route::Packument(name) => self.packument(name, abbreviated).await,
             Route::Manifest(name, wanted) => self.manifest(name, wanted).await,
             Route::Tarball(name, file) => self.tarball(name, file).await,
@@ -96,7 +124,8 @@ impl Desk {
             return Ok(Answer::Refused(reason));
         }
         let rendered = tokio::task::spawn_blocking(move || {
-            serde_json::to_vec(&document::packument(&packument, &shelf, abbreviated))
+            let document = document::packument(&packument, &shelf, abbreviated);
+            serde_json::to_vec(&document).map(|text| Json::new(text, abbreviated))
         });
         let rendered = rendered.await.map_err(std::io::Error::other)?;
         Ok(Answer::Json(rendered.map_err(std::io::Error::other)?, Some(permit)))
@@ -114,7 +143,7 @@ impl Desk {
             return Err(missing());
         };
         let shown = document::manifest(name, version.as_str(), written, false);
-        Ok(Answer::Json(shown.to_string().into_bytes(), Some(permit)))
+        Ok(Answer::Json(Json::new(shown.to_string().into_bytes(), false), Some(permit)))
     }
 
     async fn tarball(&self, name: &PackageName, file: &str) -> Result<Answer, UpstreamError> {
@@ -133,10 +162,10 @@ impl Desk {
         if let Some(reason) = offer.hidden {
             return Ok(Answer::Refused(reason));
         }
-        let tarball = self
-            .upstream
-            .tarball(name, &version, &offer.dist, DEPENDENCY_BYTES_MAX, &mut |_, _| {})
-            .await?;
+        let registry = self.policy.registry(self.upstream.registries(), name);
+        let (which, bytes) = ((name, &version), DEPENDENCY_BYTES_MAX);
+        let tarball =
+            self.upstream.tarball_from(registry, which, &offer.dist, bytes, &mut |_, _| {}).await?;
         self.hand_out(name, version, offer, tarball).await
     }
 
@@ -164,6 +193,8 @@ impl Desk {
             return Ok(Answer::Refused(Reason::TooManyBytes));
         }
         let locked = locks.iter().any(|lock| lock.is_strong());
+        // A commit cannot name what is not there yet.
+        let impossible = locked && offer.published.is_some_and(|at| at > self.policy.cutoff);
         let dependency = Dependency {
             name: name.clone(),
             version,
@@ -171,7 +202,7 @@ impl Desk {
             published: offer.published,
             locked,
         };
-        self.recorder.handed_out(dependency, offer.doubtful);
+        self.recorder.handed_out(dependency, offer.doubtful, impossible);
         Ok(Answer::Tarball(tarball))
     }
 
@@ -204,8 +235,9 @@ impl Desk {
         not_older_than_seconds: u64,
     ) -> Result<(Packument, Arc<Shelf>, OwnedSemaphorePermit), UpstreamError> {
         let permit = self.documents.clone().acquire_owned().await.map_err(std::io::Error::other)?;
+        let registry = self.policy.registry(self.upstream.registries(), name);
         let packument =
-            self.upstream.packument_not_older_than(name, not_older_than_seconds).await?;
+            self.upstream.packument_from(registry, name, not_older_than_seconds).await?;
         let shelf = Arc::new(self.policy.judge(&packument));
         let mut shelves = self.shelves.lock().unwrap_or_else(PoisonError::into_inner);
         shelves.insert(name.clone(), shelf.clone());

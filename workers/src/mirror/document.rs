@@ -7,6 +7,8 @@ use serde_json::{Map, Value, json};
 use super::{ORIGIN, policy::Shelf};
 use crate::upstream::Packument;
 
+/// The type of the form that an install needs.
+pub(super) const ABBREVIATED_TYPE: &str = "application/vnd.npm.install-v1+json";
 /// The keys of a manifest in the abbreviated form (npm/registry, `package-metadata.md`, and what npm 11 reads of it).
 const ABBREVIATED: [&str; 22] = [
     "name",

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use countersign_core::{PackageName, Sha1, Sha512, Timestamp, Version};
 use nodejs_semver::Range;
 
-use crate::upstream::{Dist, Packument};
+use crate::upstream::{Dist, Packument, Registries, Registry};
 
 /// One entry of the tagged tree's lockfile: served whatever its date, if its bytes are these.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -17,6 +17,7 @@ pub struct LockedVersion {
     pub version: Version,
     sha512: Option<Sha512>,
     sha1: Option<Sha1>,
+    host: Option<String>,
 }
 
 impl LockedVersion {
@@ -30,7 +31,14 @@ impl LockedVersion {
             let bytes = STANDARD.decode(one.strip_prefix("sha1-")?).ok()?;
             Some(Sha1::from_bytes(bytes.try_into().ok()?))
         });
-        (sha512.is_some() || sha1.is_some()).then_some(Self { name, version, sha512, sha1 })
+        let known = sha512.is_some() || sha1.is_some();
+        known.then_some(Self { name, version, sha512, sha1, host: None })
+    }
+
+    /// The same, taken from that host by the lockfile.
+    #[must_use]
+    pub fn at(self, host: Option<&str>) -> Self {
+        Self { host: host.map(str::to_owned), ..self }
     }
 
     /// Whether the lockfile's digest is one that can be believed alone.
@@ -186,6 +194,17 @@ impl MirrorPolicy {
         self.locked.iter().filter(move |lock| lock.name == *name && lock.version == *version)
     }
 
+    /// The registry of that name: its scope's, else the one that the lockfile takes the name from.
+    pub(super) fn registry<'r>(
+        &self,
+        registries: &'r Registries,
+        name: &PackageName,
+    ) -> &'r Registry {
+        let mut locks = self.locked.iter().filter(|lock| lock.name == *name);
+        let host = locks.find_map(|lock| lock.host.as_deref());
+        host.map_or_else(|| registries.of(name), |host| registries.of_locked(name, host))
+    }
+
     /// Whether this is the version under verification.
     pub(super) fn is_subject(&self, name: &PackageName, version: &Version) -> bool {
         (name, version) == (&self.subject.0, &self.subject.1)
@@ -195,8 +214,8 @@ impl MirrorPolicy {
     pub(super) fn judge(&self, packument: &Packument) -> Shelf {
         let name = &packument.name;
         let versions: Vec<Version> = packument.versions().map(|(version, _)| version).collect();
-        let times = Times::of(packument, &versions, self.cutoff);
         let locks: Vec<_> = self.locked.iter().filter(|lock| lock.name == *name).collect();
+        let times = Times::of(packument, &versions, self.cutoff);
         let mut offers = BTreeMap::new();
         for version in &versions {
             let dist = packument.dist(version).unwrap_or_default();

@@ -21,9 +21,9 @@ pub struct Record {
     pub left_out: usize,
     /// The packages whose tarballs were handed out, by name and version.
     pub dependencies: Vec<Dependency>,
-    /// The packages that were handed out although the registry says that they are younger than the commit, and no
-    /// lockfile names them with a SHA-512: the registry's times cannot be believed, and the verdict has to say so
-    /// (`cutoff-unreliable`).
+    /// The packages that no lockfile names with a SHA-512 and that were handed out by times that cannot be believed, as
+    /// the verdict has to say (`cutoff-unreliable`): because the registry says that they are younger than the commit, or
+    /// because it says so of something that the commit's own lockfile names.
     pub cutoff_unreliable: BTreeSet<PackageName>,
     /// What the first registry that did not answer was asked for, and what happened. A rebuild that failed then says
     /// nothing about the package (`registry-unavailable`); one that ended well had it at another attempt.
@@ -42,6 +42,8 @@ struct State {
     record: Record,
     begun: usize,
     bytes: u64,
+    /// Something locked was handed out that the registry dates after the commit that locks it.
+    times_are_wrong: bool,
     dependencies: BTreeMap<(PackageName, String), Dependency>,
 }
 
@@ -52,6 +54,7 @@ impl Recorder {
             record: Record::default(),
             begun: 0,
             bytes: 0,
+            times_are_wrong: false,
             dependencies: BTreeMap::new(),
         };
         Self { state: Mutex::new(state) }
@@ -86,8 +89,10 @@ impl Recorder {
         true
     }
 
-    pub(super) fn handed_out(&self, dependency: Dependency, doubtful: bool) {
+    /// `doubtful`: the times had to be doubted for it; `impossible`: its own time cannot be right.
+    pub(super) fn handed_out(&self, dependency: Dependency, doubtful: bool, impossible: bool) {
         let mut state = self.state();
+        state.times_are_wrong |= impossible;
         if doubtful {
             state.record.cutoff_unreliable.insert(dependency.name.clone());
         }
@@ -103,6 +108,10 @@ impl Recorder {
         let mut state = self.state();
         let mut record = std::mem::take(&mut state.record);
         record.dependencies = std::mem::take(&mut state.dependencies).into_values().collect();
+        if state.times_are_wrong {
+            let unlocked = record.dependencies.iter().filter(|one| !one.locked);
+            record.cutoff_unreliable.extend(unlocked.map(|one| one.name.clone()));
+        }
         record
     }
 

@@ -81,7 +81,9 @@ fn package(path: &str) -> Option<Route> {
         [name, rest @ ..] => ((*name).to_owned(), rest),
         [] => return None,
     };
-    let name: PackageName = name.parse().ok()?;
+    let (Ok(name), false) = (name.parse::<PackageName>(), lies_deeper(rest)) else {
+        return tarball_below(&parts);
+    };
     match rest {
         [] => Some(Route::Packument(name)),
         ["-", file] if file.ends_with(".tgz") => Some(Route::Tarball(name, (*file).to_owned())),
@@ -90,6 +92,37 @@ fn package(path: &str) -> Option<Route> {
         }
         [..] => None,
     }
+}
+
+/// Whether what follows a name is more than any address of a package at this registry.
+fn lies_deeper(rest: &[&str]) -> bool {
+    match rest {
+        [] | [_] | ["-", _] => false,
+        [..] => true,
+    }
+}
+
+/// A tarball at a registry that lies below a path, as lockfiles name it: npm puts our host in the place of the other
+/// and keeps the path. Whatever stands before the name says nothing: who serves a name is not for the build to choose.
+/// GitLab repeats the scope before the file; GitHub has `/download/@scope/name/version/digest`.
+fn tarball_below(parts: &[&str]) -> Option<Route> {
+    if let ["download", scope, name, version, digest] = parts {
+        let is_digest = digest.len() >= 40 && digest.bytes().all(|b| b.is_ascii_hexdigit());
+        let package = format!("{scope}/{name}").parse().ok().filter(|_| is_digest)?;
+        return Some(Route::Tarball(package, format!("{name}-{version}.tgz")));
+    }
+    let (before, file) = match parts {
+        [before @ .., "-", scope, file] if scope.starts_with('@') => (before, file),
+        [before @ .., "-", file] => (before, file),
+        [..] => return None,
+    };
+    let name = match before {
+        [.., scope, name] if scope.starts_with('@') => format!("{scope}/{name}"),
+        [.., name] => (*name).to_owned(),
+        [] => return None,
+    };
+    let name = name.parse().ok().filter(|_| file.ends_with(".tgz"))?;
+    Some(Route::Tarball(name, (*file).to_owned()))
 }
 
 /// Percent-decoding (RFC 3986, 2.1), once; none where it is malformed or no UTF-8.
@@ -136,6 +169,41 @@ mod tests {
         assert_eq!(of("HEAD", "/@a/b/-/b-1.0.0.tgz"), tarball("@a/b", "b-1.0.0.tgz"));
         assert_eq!(of("GET", "/@a%2fb/latest"), Route::Manifest(name("@a/b"), "latest".to_owned()));
         assert_eq!(of("GET", "/-/ping?write=true"), Route::Ping);
+    }
+
+    #[test]
+    fn a_lockfiles_address_below_the_path_of_another_registry_is_read_by_its_end() {
+        let tarball = |of: &str, file: &str| Route::Tarball(name(of), file.to_owned());
+        for (path, of_name, file) in [
+            (
+                "/api/npm/npm-virtual/left-pad/-/left-pad-1.0.0.tgz",
+                "left-pad",
+                "left-pad-1.0.0.tgz",
+            ),
+            ("/repository/all/@acme/x/-/x-1.0.0.tgz", "@acme/x", "x-1.0.0.tgz"),
+            ("/npm/left-pad/-/left-pad-1.0.0.tgz", "left-pad", "left-pad-1.0.0.tgz"),
+            (
+                "/api/v4/projects/7/packages/npm/@acme/x/-/@acme/x-1.0.0.tgz",
+                "@acme/x",
+                "x-1.0.0.tgz",
+            ),
+            ("/@acme/x/-/@acme/x-1.0.0.tgz", "@acme/x", "x-1.0.0.tgz"),
+            (
+                "/download/@acme/x/1.0.0/0123456789abcdef0123456789abcdef01234567",
+                "@acme/x",
+                "x-1.0.0.tgz",
+            ),
+        ] {
+            assert_eq!(of("GET", path), tarball(of_name, file), "{path}");
+        }
+        for path in [
+            "/api/npm/x/../../y/-/..",
+            "/a/b/-/c.zip",
+            "/download/@acme/x/1.0.0/not-a-digest",
+            "/a/b/c",
+        ] {
+            assert_eq!(of("GET", path), Route::Refused(Reason::NotOffered), "{path}");
+        }
     }
 
     #[test]

@@ -32,6 +32,7 @@ use tokio_util::{io::ReaderStream, sync::CancellationToken};
 use super::{
     Gate,
     answer::{Answer, Desk},
+    document,
     policy::Reason,
     route::{Route, route, target},
 };
@@ -100,12 +101,36 @@ async fn handle(request: &Request<Incoming>, desk: &Desk, gate: &Gate) -> Respon
         Answer::Refused(Reason::NetworkClosed)
     };
     desk.recorder.note(noted(phase, request, &asked, &answer));
-    response(answer)
+    match answer.etag() {
+        Some(etag) if is_known(request, &etag) => unchanged(&etag),
+        etag => with_etag(response(answer), etag.as_ref()),
+    }
+}
+
+/// Whether the client holds what that tag names (RFC 9110, 13.1.2).
+fn is_known(request: &Request<Incoming>, etag: &HeaderValue) -> bool {
+    let held = request.headers().get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok());
+    let mut held = held.into_iter().flat_map(|list| list.split(','));
+    held.any(|one| one.trim().trim_start_matches("W/").as_bytes() == etag.as_bytes())
+}
+
+fn unchanged(etag: &HeaderValue) -> Response<Body> {
+    let mut response =
+        Response::new(Full::default().map_err(|never| match never {}).boxed_unsync());
+    *response.status_mut() = StatusCode::NOT_MODIFIED;
+    with_etag(response, Some(etag))
+}
+
+fn with_etag(mut response: Response<Body>, etag: Option<&HeaderValue>) -> Response<Body> {
+    if let Some(etag) = etag {
+        response.headers_mut().insert(header::ETAG, etag.clone());
+    }
+    response
 }
 
 fn wants_abbreviated(request: &Request<Incoming>) -> bool {
     let accept = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
-    accept.is_some_and(|accept| accept.contains("application/vnd.npm.install-v1+json"))
+    accept.is_some_and(|accept| accept.contains(document::ABBREVIATED_TYPE))
 }
 
 fn noted(
@@ -138,22 +163,17 @@ fn method_name(method: &Method) -> String {
 
 fn response(answer: Answer) -> Response<Body> {
     match answer {
-        Answer::Json(text, permit) => {
-            let length = text.len() as u64;
+        Answer::Json(json, permit) => {
+            let length = json.text.len() as u64;
             let chunks =
-                stream::unfold((Bytes::from(text), permit), |(mut rest, permit)| async move {
+                stream::unfold((Bytes::from(json.text), permit), |(mut rest, permit)| async move {
                     if rest.is_empty() {
                         return None;
                     }
                     let chunk = rest.split_to(rest.len().min(CHUNK_BYTES));
                     Some((Ok(Frame::data(chunk)), (rest, permit)))
                 });
-            whole(
-                StatusCode::OK,
-                "application/json",
-                length,
-                StreamBody::new(chunks).boxed_unsync(),
-            )
+            whole(StatusCode::OK, json.kind, length, StreamBody::new(chunks).boxed_unsync())
         }
         Answer::Tarball(tarball) => {
             let file = tokio::fs::File::from_std(tarball.file);

@@ -79,27 +79,45 @@ async fn side(locked: &[(&str, &str, String)]) -> Side {
 
 fn mirror(default: Registry, folder: &TempDir, locked: &[(&str, &str, String)]) -> Mirror {
     let registries = Registries { default, scopes: BTreeMap::new() };
-    let config = UpstreamConfig { registries, client: Default::default() };
-    let upstream = Upstream::new(&config, &folder.path().join("registry")).unwrap();
     let lock = |(of, at, digest): &(&str, &str, String)| {
         LockedVersion::new(name(of), version(at), digest).unwrap()
     };
+    mirror_of(registries, folder, locked.iter().map(lock).collect())
+}
+
+fn mirror_of(registries: Registries, folder: &TempDir, locked: Vec<LockedVersion>) -> Mirror {
+    let config = UpstreamConfig { registries, client: Default::default() };
+    let upstream = Upstream::new(&config, &folder.path().join("registry")).unwrap();
     let policy = MirrorPolicy {
         subject: (name("subject"), version("2.0.0")),
         staged_sha512: Sha512::of(b"staged"),
         cutoff: "2025-03-01T00:00:00Z".parse().unwrap(),
-        locked: locked.iter().map(lock).collect(),
+        locked,
     };
     Mirror::start(&folder.path().join("mirror.sock"), policy, upstream).unwrap()
 }
 
 impl Side {
-    /// Sends exactly this head and gives back status and body.
-    async fn send(&self, head: &str) -> (u16, Vec<u8>) {
+    /// Sends exactly this head and gives back all that comes.
+    async fn raw(&self, head: &str) -> Vec<u8> {
         let mut stream = UnixStream::connect(self.mirror.socket()).await.unwrap();
         stream.write_all(head.as_bytes()).await.unwrap();
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).await.unwrap();
+        answer
+    }
+
+    /// A header of the answer to this head.
+    async fn header(&self, head: &str, name: &str) -> Option<String> {
+        let answer = self.raw(head).await;
+        let text = String::from_utf8_lossy(&answer).into_owned();
+        let mut lines = text.lines().take_while(|line| !line.is_empty());
+        lines.find_map(|line| Some(line.strip_prefix(name)?.strip_prefix(": ")?.to_owned()))
+    }
+
+    /// Sends exactly this head and gives back status and body.
+    async fn send(&self, head: &str) -> (u16, Vec<u8>) {
+        let mut answer = self.raw(head).await;
         let end = answer.windows(4).position(|four| four == b"\r\n\r\n").unwrap() + 4;
         let status = std::str::from_utf8(&answer[9..12]).unwrap().parse().unwrap();
         (status, answer.split_off(end))
@@ -415,3 +433,6 @@ async fn the_socket_is_open_to_every_user_and_goes_with_the_mirror() {
     assert!(!socket.exists());
     assert!(side.folder.path().exists());
 }
+
+#[path = "then_tests.rs"]
+mod then;

@@ -29,7 +29,7 @@ pub(super) fn of(ran: &Ran, record: &Record, subject: &PackageName) -> Ending {
     let refused = refused_in(record, failed.phase);
     match refused.first() {
         Some(first) if !packed || refused.iter().any(|request| asks_for(request, subject)) => {
-            return Ending::NeedsNetwork { phase: failed.phase, asked: asked(first) };
+            return Ending::NeedsNetwork { phase: failed.phase, asked: asked(first), missing: false };
         }
         first if packed => {
             let refused = first.map(|first| Refused { phase: failed.phase, asked: asked(first) });
@@ -38,10 +38,13 @@ pub(super) fn of(ran: &Ran, record: &Record, subject: &PackageName) -> Ending {
         }
         Some(_) | None => {}
     }
-    if failed.phase == Phase::Install
-        && let Some(detail) = lockfile_trouble(&failed.said)
-    {
-        return Ending::LockfileUnusable { detail };
+    if failed.phase == Phase::Install {
+        if let Some(detail) = lockfile_trouble(&failed.said) {
+            return Ending::LockfileUnusable { detail };
+        }
+        if let Some(asked) = not_there(&failed.said, record) {
+            return Ending::NeedsNetwork { phase: failed.phase, asked, missing: true };
+        }
     }
     Ending::Failed { phase: failed.phase, step: failed.command.clone(), exit_code: code }
 }
@@ -92,13 +95,34 @@ fn asked(request: &NetworkRequest) -> String {
     }
 }
 
-/// Whether a request is for a tarball of that package, as every registry lays them out.
+/// Whether a request is for a tarball of that package, as registries lay them out, below whatever path the mirror takes.
 fn asks_for(request: &NetworkRequest, subject: &PackageName) -> bool {
     let target = request.target.replace("%2f", "/").replace("%2F", "/");
-    target
-        .strip_prefix('/')
-        .and_then(|path| path.strip_prefix(subject.as_str()))
-        .is_some_and(|rest| rest.starts_with("/-/"))
+    let above = target
+        .split_once(&format!("/{subject}/-/"))
+        .or_else(|| target.split_once(&format!("/download/{subject}/")))
+        .map(|(above, _)| above.rsplit('/').next().unwrap_or_default());
+    // A name without a scope may be another one's last part.
+    above.is_some_and(|above| subject.scope().is_some() || !above.starts_with('@'))
+}
+
+/// What a package manager looked for and the registry does not have, where it says that this is why it gave up: a package
+/// or version that was unpublished, that is younger than the cut-off, or that never was. Words of npm 6 to 12, pnpm 8 to
+/// 12, yarn 1 to 4 and bun 1.
+fn not_there(said: &str, record: &Record) -> Option<String> {
+    const NO_VERSION: [&str; 4] = [
+        "No matching version found for ",
+        "Couldn't find any versions for ",
+        "No version matching ",
+        "No candidates found",
+    ];
+    let line = said.lines().find(|line| NO_VERSION.iter().any(|sign| line.contains(sign)));
+    if let Some(line) = line {
+        let told = line.split_once(NO_VERSION[0]).map_or(line, |(_, what)| what);
+        return Some(told.trim().trim_end_matches('.').to_owned());
+    }
+    let missing = |one: &&NetworkRequest| one.outcome == RequestOutcome::NotFound;
+    record.requests.iter().find(missing).filter(|_| said.contains("404")).map(asked)
 }
 
 /// What a package manager asks for in passing and does without: an audit.
@@ -144,6 +168,7 @@ mod tests {
             }),
             unfit: None,
             tarball: packed.then(Vec::new),
+            put_back: Vec::new(),
             peak_memory_bytes: None,
             log: String::new(),
             durations: super::super::Durations::default(),
@@ -175,12 +200,41 @@ mod tests {
         let ending = of(&ran(exited(Phase::Build), false), &record);
         assert_eq!(
             ending,
-            Ending::NeedsNetwork { phase: Phase::Build, asked: "GET /left-pad".to_owned() }
+            Ending::NeedsNetwork {
+                phase: Phase::Build,
+                asked: "GET /left-pad".to_owned(),
+                missing: false
+            }
         );
         assert_eq!(of(&ran(None, true), &record), Ending::Packed);
         assert!(matches!(of(&ran(exited(Phase::Pack), false), &record), Ending::Failed { .. }));
         let audit = refused(Phase::Build, "/-/npm/v1/security/advisories/bulk");
         assert!(matches!(of(&ran(exited(Phase::Build), false), &audit), Ending::Failed { .. }));
+    }
+
+    #[test]
+    fn what_the_registry_does_not_have_is_told_by_its_name() {
+        let asked = |said: &str, record: &Record| match of(
+            &ran(Some((Phase::Install, StepEnding::Exited(1), said)), false),
+            record,
+        ) {
+            Ending::NeedsNetwork { asked, missing: true, .. } => asked,
+            other => panic!("{other:?}"),
+        };
+        let none = Record::default();
+        let npm =
+            "npm error code ETARGET\nnpm error notarget No matching version found for a@9.9.9.";
+        assert_eq!(asked(npm, &none), "a@9.9.9");
+        let yarn = "error Couldn't find any versions for \"a\" that matches \"9.9.9\"";
+        assert_eq!(asked(yarn, &none), yarn);
+        let mut gone = refused(Phase::Install, "/a/-/a-1.0.0.tgz");
+        gone.requests[0].outcome = RequestOutcome::NotFound;
+        assert_eq!(asked("npm error code E404", &gone), "GET /a/-/a-1.0.0.tgz");
+        let other = ran(Some((Phase::Install, StepEnding::Exited(1), "npm error code EX")), false);
+        assert!(
+            matches!(of(&other, &gone), Ending::Failed { .. }),
+            "it gave up for another reason"
+        );
     }
 
     #[test]
@@ -205,7 +259,12 @@ mod tests {
         };
         assert_eq!(what.asked, "GET /left-pad");
         assert!(!ending.unless_equal().packed());
-        for own in ["/@s/pad/-/pad-1.0.0.tgz", "/@s%2fpad/-/pad-0.9.0.tgz"] {
+        for own in [
+            "/@s/pad/-/pad-1.0.0.tgz",
+            "/@s%2fpad/-/pad-0.9.0.tgz",
+            "/api/npm/all/@s/pad/-/pad-1.0.0.tgz",
+            "/download/@s/pad/1.0.0/0123456789abcdef0123456789abcdef01234567",
+        ] {
             let ending = of(&packed, &refused(Phase::Build, own));
             assert!(matches!(ending, Ending::NeedsNetwork { .. }), "{own}: {ending:?}");
         }

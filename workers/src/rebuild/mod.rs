@@ -2,9 +2,11 @@
 //! The steps are the plan's; the walls are the sandbox's; the registry is the mirror's. The staged tarball is not known
 //! here, but for its name and digest, which the mirror refuses.
 
+mod clock;
 mod ending;
 mod kept;
 mod kit;
+mod put_back;
 mod registries;
 mod socket;
 mod steps;
@@ -185,7 +187,8 @@ async fn run_anew(
             anyhow::Error::from(error).context("the registry mirror cannot be started")
         })?;
     let mirror = Arc::new(mirror);
-    let ran = on_a_thread(|| steps::run(order, means, &toolchain, &mirror, watch));
+    let outside = steps::Outside { mirror: &mirror, clock: sockets.clock() };
+    let ran = on_a_thread(|| steps::run(order, means, &toolchain, outside, watch));
     let mirror = Arc::into_inner(mirror).expect("the steps have ended and gave their handle back");
     let record = mirror.finish().await;
     assemble(order, ran?, record)
@@ -243,6 +246,7 @@ fn assemble(order: &Order<'_>, ran: steps::Ran, record: Record) -> Result<Rebuil
             cutoff_unreliable: !record.cutoff_unreliable.is_empty(),
             dependencies: record.dependencies,
             reused: None,
+            put_back: ran.put_back,
         },
         tarball: ran.tarball,
         log: ran.log,

@@ -39,6 +39,11 @@ impl SocketFolder {
     pub(super) fn socket(&self) -> PathBuf {
         self.folder.path().join("mirror.sock")
     }
+
+    /// Where the preloaded clock is written, if there is one: it goes with the folder.
+    pub(super) fn clock(&self) -> PathBuf {
+        self.folder.path().join("clock")
+    }
 }
 
 /// Removes the folders whose holders are dead.

@@ -2,22 +2,24 @@
 //! network is closed, the scripts run, and the tarball is packed and taken out. What the endings mean stands in `ending`.
 
 use std::{
+    cell::Cell,
     collections::{BTreeMap, BTreeSet},
     path::PathBuf,
-    sync::Arc,
-    time::Instant,
+    time::{Instant, SystemTime},
 };
 
+use anyhow::Context;
 use countersign_core::{
-    limits::{LOG_BYTES_MAX, TARBALL_BYTES_MAX},
-    plan::{Install, PACKED, Step as PlannedStep},
+    limits::{LOCKFILE_BYTES_MAX, LOG_BYTES_MAX, REPORTED_PUT_BACK_MAX, TARBALL_BYTES_MAX},
+    plan::{Clock, Install, PACKED, Step as PlannedStep},
     rebuild::Phase,
     source::Directory,
 };
 
 use super::{
-    Failure, Means, Order,
+    Failure, Means, Order, clock,
     kit::{Kit, Toolchain},
+    put_back::Built,
     registries,
 };
 use crate::{
@@ -25,13 +27,23 @@ use crate::{
     mirror::Mirror,
     progress::Watch,
     sandbox::{
-        Entry, EntryKind, INSIDE_HOME, INSIDE_REGISTRY, INSIDE_WORK, KeptLog, Network,
+        Entry, EntryKind, INSIDE_HOME, INSIDE_REGISTRY, INSIDE_WORK, KeptLog, Network, ReadOnlyBind,
         SandboxError, Slot, Step, StepEnding, TakeError, WorkArea,
     },
 };
 
 /// Where the tree lies below the work area.
 const TREE: &str = "source";
+
+/// The files that `npm version` writes a version into.
+const VERSIONED: [&str; 3] = ["package.json", "package-lock.json", "npm-shrinkwrap.json"];
+
+/// What stands outside of the sandbox while the steps run.
+pub(super) struct Outside<'a> {
+    pub(super) mirror: &'a Mirror,
+    /// Where the preloaded clock is written, if the plan asks for one.
+    pub(super) clock: PathBuf,
+}
 
 /// Milliseconds of each phase; none where it was not reached.
 #[derive(Clone, Copy, Default, Debug)]
@@ -58,6 +70,8 @@ pub(super) struct Ran {
     /// What kept the tree from being written.
     pub(super) unfit: Option<String>,
     pub(super) tarball: Option<Vec<u8>>,
+    /// Tracked files that were put back before packing.
+    pub(super) put_back: Vec<String>,
     pub(super) peak_memory_bytes: Option<u64>,
     pub(super) log: String,
     pub(super) durations: Durations,
@@ -69,7 +83,7 @@ pub(super) fn run(
     order: &Order<'_>,
     means: &Means<'_>,
     toolchain: &Toolchain,
-    mirror: &Arc<Mirror>,
+    outside: Outside<'_>,
     watch: Watch<'_>,
 ) -> Result<Ran, Failure> {
     let slot = Slot::acquire_with_init(&means.work, means.init)?;
@@ -78,7 +92,10 @@ pub(super) fn run(
         order,
         means,
         toolchain,
-        mirror,
+        outside,
+        clock: None,
+        planned: BTreeMap::new(),
+        put_back: Vec::new(),
         watch,
         area,
         log: KeptLog::new(LOG_BYTES_MAX),
@@ -88,13 +105,18 @@ pub(super) fn run(
     };
     let mut failed = None;
     let (unfit, tarball) = match bench.write_tree()? {
-        Err(unfit) => (Some(unfit), None),
-        Ok(()) => (None, bench.build_and_pack(&mut failed)?),
+        Written::Whole => (None, bench.build_and_pack(&mut failed)?),
+        Written::Unfit(why) => (Some(why), None),
+        Written::TooLarge => {
+            failed = Some(does_not_fit());
+            (None, None)
+        }
     };
     Ok(Ran {
         failed,
         unfit,
         tarball,
+        put_back: bench.put_back,
         peak_memory_bytes: bench.peak_memory_bytes,
         log: bench.log.into_text(),
         durations: bench.durations,
@@ -107,7 +129,12 @@ struct Bench<'a> {
     order: &'a Order<'a>,
     means: &'a Means<'a>,
     toolchain: &'a Toolchain,
-    mirror: &'a Mirror,
+    outside: Outside<'a>,
+    /// The folder of the preloaded clock, once it runs.
+    clock: Option<PathBuf>,
+    /// What steps of the plan itself wrote into tracked files.
+    planned: BTreeMap<String, Vec<u8>>,
+    put_back: Vec<String>,
     watch: Watch<'a>,
     area: WorkArea,
     log: KeptLog,
@@ -118,18 +145,28 @@ struct Bench<'a> {
 }
 
 impl Bench<'_> {
-    fn write_tree(&mut self) -> Result<Result<(), String>, Failure> {
+    fn write_tree(&mut self) -> Result<Written, Failure> {
         self.watch.doing(Phase::Checkout, "writing the tree");
         let area = &self.area;
+        let full = Cell::new(false);
         let mut put = |path: &str, kind: Kind, bytes: &[u8]| -> Result<(), Failure> {
             let entry = match kind {
                 Kind::File { executable } => Entry::File { bytes, executable },
                 Kind::Symlink => Entry::Symlink { target: bytes },
                 Kind::Submodule => Entry::Directory,
             };
-            Ok(area.put(&format!("{TREE}/{path}"), &entry)?)
+            area.put(&format!("{TREE}/{path}"), &entry).map_err(|error| {
+                full.set(matches!(error, SandboxError::AreaFull { .. }));
+                Failure::from(error)
+            })
         };
-        Ok(self.order.tree.export(&mut put)?.map_err(|unfit| unfit.to_string()))
+        match self.order.tree.export(&mut put) {
+            Ok(Ok(())) => Ok(Written::Whole),
+            Ok(Err(unfit)) => Ok(Written::Unfit(unfit.to_string())),
+            // The tree's own doing: as our failure it would come back for ever.
+            Err(_) if full.get() => Ok(Written::TooLarge),
+            Err(failure) => Err(failure),
+        }
     }
 
     /// After a script that failed the others are run and packing is tried all the same: tests may fail here, and a
@@ -139,7 +176,7 @@ impl Bench<'_> {
         failed: &mut Option<FailedStep>,
     ) -> Result<Option<Vec<u8>>, Failure> {
         let plan = self.order.plan;
-        let socket = self.mirror.socket().to_owned();
+        let socket = self.outside.mirror.socket().to_owned();
         if let Install::Lockfile { directory, argv, .. } | Install::AsOfCutoff { directory, argv } =
             &plan.install
         {
@@ -155,10 +192,12 @@ impl Bench<'_> {
                 return Ok(None);
             }
         }
-        self.mirror.enter(Phase::Build);
+        self.outside.mirror.enter(Phase::Build);
+        self.start_clock()?;
         for step in &plan.build {
             let (ended, millis) =
                 self.step(Phase::Build, step, Network::Refused(socket.clone()))?;
+            self.note_planned(step);
             self.durations.build = Some(self.durations.build.unwrap_or(0) + millis);
             if let Some(ended) = ended {
                 if !matches!(ended.ending, StepEnding::Exited(_) | StepEnding::Signalled(_)) {
@@ -168,7 +207,60 @@ impl Bench<'_> {
                 failed.get_or_insert(ended);
             }
         }
+        if plan.put_back && !plan.build.is_empty() {
+            self.put_back()?;
+        }
         self.pack(failed, socket)
+    }
+
+    /// It begins with the build: the install may have taken minutes, and nothing of it depends on the time.
+    fn start_clock(&mut self) -> Result<(), Failure> {
+        self.clock = match self.order.plan.clock {
+            Clock::Real => None,
+            Clock::Preload => {
+                let commit = self.order.source.commit_time;
+                let written = clock::write(&self.outside.clock, SystemTime::now(), commit);
+                Some(written.context("the preloaded clock cannot be written")?)
+            }
+        };
+        Ok(())
+    }
+
+    /// Writing the version from the tag is the plan's own doing, and stays.
+    fn note_planned(&mut self, step: &PlannedStep) {
+        if step.argv.get(..2).is_none_or(|words| words != ["npm", "version"]) {
+            return;
+        }
+        for name in VERSIONED {
+            let path = step.cwd.join(name);
+            let inside = format!("{TREE}/{path}");
+            if let Ok(bytes) = self.area.take_file(&inside, LOCKFILE_BYTES_MAX) {
+                self.planned.insert(path, bytes);
+            }
+        }
+    }
+
+    fn put_back(&mut self) -> Result<(), Failure> {
+        let built = Built {
+            tree: self.order.tree,
+            area: &self.area,
+            below: TREE,
+            directory: &self.order.plan.directory,
+            planned: &self.planned,
+        };
+        let done = built.put_back()?;
+        for path in done.paths.iter().take(REPORTED_PUT_BACK_MAX) {
+            self.log.push(&format!("countersign: put back as committed: {path}"));
+        }
+        if let Some(more) = done.paths.len().checked_sub(REPORTED_PUT_BACK_MAX).filter(|n| *n > 0) {
+            self.log.push(&format!("countersign: and {more} more"));
+        }
+        for stuck in done.stuck.iter().take(REPORTED_PUT_BACK_MAX) {
+            self.log.push(&format!("countersign: cannot be put back: {stuck}"));
+        }
+        self.put_back = done.paths;
+        self.put_back.truncate(REPORTED_PUT_BACK_MAX);
+        Ok(())
     }
 
     fn pack(
@@ -185,7 +277,7 @@ impl Bench<'_> {
             return Ok(None);
         }
         let before = tarballs(&self.area, &folder);
-        self.mirror.enter(Phase::Pack);
+        self.outside.mirror.enter(Phase::Pack);
         let (ended, millis) = self.step(Phase::Pack, &plan.pack, Network::Refused(socket))?;
         self.durations.pack = Some(millis);
         if let Some(ended) = ended {
@@ -241,7 +333,7 @@ impl Bench<'_> {
             argv: step.argv.clone(),
             cwd: format!("{INSIDE_WORK}/{}", self.inside_tree(&step.cwd)),
             env: self.environment(step, kit),
-            mounts: kit.mounts.clone(),
+            mounts: self.mounts(kit),
             network,
         };
         let (log, watch) = (&mut self.log, self.watch);
@@ -291,7 +383,39 @@ impl Bench<'_> {
                 .map(|scope| (format!("npm_config_{scope}:registry"), INSIDE_REGISTRY.to_owned())),
         );
         environment.extend(step.env.iter().cloned());
+        if self.clock.is_some() {
+            let set = environment.get("NODE_OPTIONS").map(String::as_str);
+            environment.insert("NODE_OPTIONS".to_owned(), clock::node_options(set));
+        }
         environment
+    }
+
+    /// The tools of the step, and the clock where the plan asks for one.
+    fn mounts(&self, kit: &Kit) -> Vec<ReadOnlyBind> {
+        let clock = self.clock.iter().map(|folder| ReadOnlyBind {
+            host: folder.clone(),
+            inside: clock::INSIDE.to_owned(),
+        });
+        kit.mounts.iter().cloned().chain(clock).collect()
+    }
+}
+
+/// What became of the tree.
+enum Written {
+    Whole,
+    /// It may not be written to a disk.
+    Unfit(String),
+    /// It is larger than the work area.
+    TooLarge,
+}
+
+fn does_not_fit() -> FailedStep {
+    let command = "writing the tree".to_owned();
+    FailedStep {
+        phase: Phase::Checkout,
+        command,
+        ending: StepEnding::OutOfDisk,
+        said: String::new(),
     }
 }
 

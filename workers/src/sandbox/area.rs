@@ -118,6 +118,14 @@ impl WorkArea {
         files::take(self.folders.root.as_fd(), path, max_bytes)
     }
 
+    /// Where a symbolic link leads, as it stands there; the links on the way to it are not followed.
+    ///
+    /// # Errors
+    /// What the build left there instead, or a failure of the machine.
+    pub fn link_target(&self, path: &str) -> Result<Vec<u8>, TakeError> {
+        files::link_target(self.folders.root.as_fd(), path)
+    }
+
     /// The names in a folder (`""` is the area itself), sorted, following no link on the way.
     ///
     /// # Errors

@@ -9,7 +9,7 @@ use std::path::{Component, Path};
 
 use rustix::fs::{
     AtFlags, Dir, FileType, Gid, Mode, OFlags, ResolveFlags, Uid, fchmod, fchown, fstat, mkdirat,
-    openat2, statat, symlinkat, unlinkat,
+    openat2, readlinkat, statat, symlinkat, unlinkat,
 };
 use rustix::io::Errno;
 
@@ -108,6 +108,21 @@ pub(super) fn take(root: BorrowedFd<'_>, path: &str, max: u64) -> Result<Vec<u8>
         return Err(TakeError::TooLarge { path: named(), bytes, max });
     }
     Ok(content)
+}
+
+/// Where one symbolic link leads.
+pub(super) fn link_target(root: BorrowedFd<'_>, path: &str) -> Result<Vec<u8>, TakeError> {
+    let failed = |error: Errno| match error {
+        Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::XDEV => {
+            TakeError::Missing(path.to_owned())
+        }
+        Errno::INVAL => TakeError::NotAFile(path.to_owned()),
+        other => TakeError::Io { path: path.to_owned(), source: other.into() },
+    };
+    let (folder, name) = path.rsplit_once('/').unwrap_or((".", path));
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let folder = openat2(root, folder, flags, Mode::empty(), BENEATH).map_err(failed)?;
+    Ok(readlinkat(folder, name, Vec::new()).map_err(failed)?.into_bytes())
 }
 
 /// The names in one folder, sorted; at most `max` of them are read.

@@ -153,7 +153,16 @@ impl Upstream {
         name: &PackageName,
         seconds: u64,
     ) -> Result<Packument, UpstreamError> {
-        let registry = self.registries.of(name);
+        self.packument_from(self.registries.of(name), name, seconds).await
+    }
+
+    /// The same from one of the registries: a lockfile may say which.
+    pub(crate) async fn packument_from(
+        &self,
+        registry: &Registry,
+        name: &PackageName,
+        seconds: u64,
+    ) -> Result<Packument, UpstreamError> {
         let (store, of, whose) = (self.store.clone(), registry.clone(), name.clone());
         let remembered = off_thread(move || Ok(store.packument(&of, &whose))).await?;
         let fresh = |known: &Remembered| {
@@ -233,6 +242,19 @@ impl Upstream {
         limit_bytes: u64,
         progress: &mut (dyn FnMut(u64, Option<u64>) + Send),
     ) -> Result<Tarball, UpstreamError> {
+        self.tarball_from(self.registries.of(name), (name, version), dist, limit_bytes, progress)
+            .await
+    }
+
+    /// The same from one of the registries: a lockfile may say which.
+    pub(crate) async fn tarball_from(
+        &self,
+        registry: &Registry,
+        (name, version): (&PackageName, &Version),
+        dist: &Dist,
+        limit_bytes: u64,
+        progress: &mut (dyn FnMut(u64, Option<u64>) + Send),
+    ) -> Result<Tarball, UpstreamError> {
         let known = dist.sha512();
         if let Some(sha512) = known
             && let Some(kept) = self.cached(sha512).await?
@@ -240,7 +262,6 @@ impl Upstream {
             return Ok(kept);
         }
         let what = format!("the tarball of `{name}@{version}`");
-        let registry = self.registries.of(name);
         let url = tarball_url(registry, &dist.tarball).ok_or_else(|| {
             UpstreamError::unavailable(&what, format!("`{}` is no address for it", dist.tarball))
         })?;
@@ -394,7 +415,8 @@ fn judge(what: &str, response: &Response) -> Option<UpstreamError> {
         401 | 403 => Some(UpstreamError::unavailable(
             what,
             format!(
-                "the registry answered {status}; its token in npm's configuration is missing or not enough"
+                "the registry answered {status}; its token in npm's or the operator's configuration is missing or \
+                 not enough"
             ),
         )),
         _ => Some(UpstreamError::unavailable(what, format!("the registry answered {status}"))),
@@ -443,6 +465,9 @@ fn now() -> Timestamp {
 /// rewrite it is asked itself (npm's `replace-registry-host`). Another host is asked by https only.
 fn tarball_url(registry: &Registry, written: &str) -> Option<Url> {
     let mut url = registry.url().join(written).ok()?;
+    if let Some(own) = registry.in_place_of_alias(&url) {
+        url = own;
+    }
     if url.host_str() == Some("registry.npmjs.org") && !registry.serves(&url) {
         url = registry.below(url.path().trim_start_matches('/'))?;
     }

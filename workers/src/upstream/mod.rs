@@ -7,7 +7,10 @@ mod packument;
 mod staged;
 mod store;
 
-use std::{collections::BTreeMap, fmt};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use countersign_core::PackageName;
 use serde::{Deserialize, Serialize};
@@ -61,6 +64,9 @@ pub struct Registry {
     url: Url,
     /// What it is shown, where it wants to see something.
     pub credential: Option<Credential>,
+    /// Other hosts under which lockfiles and manifests name it, in lower case and without a port.
+    #[serde(default)]
+    aliases: BTreeSet<String>,
 }
 
 impl Registry {
@@ -78,7 +84,26 @@ impl Registry {
             let path = format!("{}/", url.path());
             url.set_path(&path);
         }
-        Some(Self { url, credential: None })
+        Some(Self { url, credential: None, aliases: BTreeSet::new() })
+    }
+
+    /// The same registry, which lockfiles also name by these hosts or addresses; of an address its host counts.
+    ///
+    /// # Errors
+    /// The first text that is neither.
+    pub fn with_aliases<'t>(
+        mut self,
+        aliases: impl IntoIterator<Item = &'t str>,
+    ) -> Result<Self, String> {
+        for alias in aliases {
+            let address = match alias.contains("://") {
+                true => Url::parse(alias),
+                false => Url::parse(&format!("https://{alias}")),
+            };
+            let host = address.ok().and_then(|url| url.host_str().map(str::to_ascii_lowercase));
+            self.aliases.insert(host.ok_or_else(|| alias.to_owned())?);
+        }
+        Ok(self)
     }
 
     /// The same registry with npm's `_authToken` for it.
@@ -116,6 +141,22 @@ impl Registry {
         self.url.origin() == url.origin()
     }
 
+    /// Whether lockfiles name this registry by that host.
+    fn is_named(&self, host: &str) -> bool {
+        self.url.host_str() == Some(host) || self.aliases.contains(host)
+    }
+
+    /// An address on a host that is only another name of this registry, as it is on this registry itself.
+    pub(crate) fn in_place_of_alias(&self, url: &Url) -> Option<Url> {
+        let host = url.host_str().filter(|host| self.aliases.contains(*host))?;
+        if self.url.host_str() == Some(host) {
+            return None;
+        }
+        let mut own = self.url.clone();
+        own.set_path(url.path());
+        Some(own)
+    }
+
     /// The address of a name or path below the registry.
     pub(crate) fn below(&self, path: &str) -> Option<Url> {
         self.url.join(&format!("./{path}")).ok()
@@ -151,7 +192,30 @@ pub struct Registries {
 impl Registries {
     /// The one registry that serves this name. A mapped scope is never looked for anywhere else.
     pub fn of(&self, name: &PackageName) -> &Registry {
-        name.scope().and_then(|scope| self.scopes.get(scope)).unwrap_or(&self.default)
+        self.mapped(name).unwrap_or(&self.default)
+    }
+
+    /// The one registry of a name that a lockfile takes from that host. A name of a mapped scope still has its scope's; a
+    /// name without one may lie in a company's registry, and is then looked for nowhere else.
+    pub fn of_locked(&self, name: &PackageName, host: &str) -> &Registry {
+        let named = || {
+            let other = !self.default.is_named(host);
+            self.scopes.values().find(|registry| other && registry.is_named(host))
+        };
+        self.mapped(name).or_else(named).unwrap_or(&self.default)
+    }
+
+    /// Every host by which a lockfile may name one of these registries.
+    pub fn hosts(&self) -> BTreeSet<String> {
+        let all = std::iter::once(&self.default).chain(self.scopes.values());
+        all.flat_map(|registry| {
+            registry.url.host_str().map(str::to_owned).into_iter().chain(registry.aliases.clone())
+        })
+        .collect()
+    }
+
+    fn mapped(&self, name: &PackageName) -> Option<&Registry> {
+        name.scope().and_then(|scope| self.scopes.get(scope))
     }
 }
 
@@ -206,6 +270,44 @@ mod tests {
         assert_eq!(of("@acme/x"), "https://acme.example/npm");
         assert_eq!(of("acme"), "https://public.example");
         assert_eq!(of("@other/x"), "https://public.example");
+    }
+
+    #[test]
+    fn a_host_that_a_lockfile_names_leads_to_the_registry_that_it_is_another_name_of() {
+        let registry = |url: &str, aliases: &[&str]| {
+            Registry::parse(url).unwrap().with_aliases(aliases.iter().copied()).unwrap()
+        };
+        let acme = registry(
+            "http://127.0.0.1:4000/npm/",
+            &["Npm.Acme.example:8443", "https://all.acme.example/x"],
+        );
+        let registries = Registries {
+            default: registry("https://public.example", &["copy.example"]),
+            scopes: BTreeMap::from([("acme".to_owned(), acme.clone())]),
+        };
+        let of = |name: &str, host: &str| {
+            registries.of_locked(&name.parse().unwrap(), host).name().to_owned()
+        };
+        for (name, host, expected) in [
+            ("left-pad", "public.example", "https://public.example"),
+            ("left-pad", "copy.example", "https://public.example"),
+            ("left-pad", "all.acme.example", "http://127.0.0.1:4000/npm"),
+            ("@acme/x", "npm.acme.example", "http://127.0.0.1:4000/npm"),
+            ("@acme/x", "public.example", "http://127.0.0.1:4000/npm"),
+            ("left-pad", "elsewhere.example", "https://public.example"),
+        ] {
+            assert_eq!(of(name, host), expected, "{name} at {host}");
+        }
+        let hosts: Vec<String> = registries.hosts().into_iter().collect();
+        let all =
+            ["127.0.0.1", "all.acme.example", "copy.example", "npm.acme.example", "public.example"];
+        assert_eq!(hosts, all);
+        let moved = |url: &str| acme.in_place_of_alias(&Url::parse(url).unwrap()).map(String::from);
+        let own = "http://127.0.0.1:4000/npm/a/-/a-1.tgz";
+        assert_eq!(moved("https://npm.acme.example/npm/a/-/a-1.tgz").as_deref(), Some(own));
+        assert_eq!(moved("https://elsewhere.example/a"), None);
+        let wrong = Registry::parse("https://x.example").unwrap().with_aliases(["a b"]);
+        assert_eq!(wrong.unwrap_err(), "a b");
     }
 
     #[test]
