@@ -9,6 +9,7 @@ use countersign_core::{
     Subject,
     archive::{self, Archive},
     compare::{Comparison, compare, compare_under},
+    facts::FolderFacts,
     plan::Plan,
     policy::Policy,
     rebuild::{Ending, Phase, Rebuild},
@@ -254,12 +255,9 @@ pub(crate) fn millis(since: Instant) -> u64 {
 
 /// What the lockfiles of the tagged tree name with a digest.
 fn locked(checkout: &Checkout) -> Vec<LockedVersion> {
-    let lockfiles = checkout
-        .facts
-        .folders
-        .iter()
-        .filter_map(|folder| folder.lockfile.as_ref()?.1.as_ref().ok());
-    lockfiles
+    let folders = checkout.facts.folders.iter();
+    folders
+        .flat_map(FolderFacts::lockfiles)
         .flat_map(|lockfile| &lockfile.packages)
         .filter_map(|package| {
             let integrity = package.integrity.as_deref()?;

@@ -96,6 +96,14 @@ pub struct FolderFacts {
 }
 
 impl FolderFacts {
+    /// Every lockfile of the folder that could be read.
+    pub fn lockfiles(&self) -> impl Iterator<Item = &Lockfile> {
+        let npm = self.lockfile.iter().filter_map(|(_, read)| read.as_ref().ok());
+        npm.chain(
+            self.other_lockfiles.iter().filter_map(|other| other.read.as_ref()?.as_ref().ok()),
+        )
+    }
+
     /// The members that a workspace file of this folder names; none where it is no workspace's root.
     pub fn workspace(&self) -> Option<Patterns> {
         let in_package = self.package.as_ref().and_then(Patterns::of_package);

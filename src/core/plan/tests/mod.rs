@@ -32,7 +32,6 @@ fn folder(directory: &str, package: &str) -> FolderFacts {
         package: Some(PackageJson::parse(package.as_bytes()).unwrap()),
         lockfile: None,
         other_lockfiles: Vec::new(),
-        lockfiles: Vec::new(),
         node_versions: Vec::new(),
         pinned: Vec::new(),
         pnpm_workspace: None,

@@ -280,3 +280,52 @@ fn a_submodule_whose_server_does_not_answer_is_told_of_apart() {
         checkout.findings
     );
 }
+
+/// The names and versions of two packages under one tag: `pad` at the root or below, and a sibling.
+fn unversioned(folder: &str, settings: &str) -> Made {
+    let made = Made::empty();
+    let package = format!(r#"{{"name":"pad","version":"0.0.0-development"{settings}}}"#);
+    made.write(&format!("{folder}package.json"), &package);
+    if !folder.is_empty() {
+        made.write("package.json", r#"{"private":true,"workspaces":["packages/*"]}"#);
+    }
+    made
+}
+
+const RELEASED: &str = "on: push\njobs:\n  release:\n    steps:\n      - run: npm ci\n      - run: npx semantic-release\n";
+
+#[test]
+fn another_version_in_the_tree_is_the_package_only_where_a_release_tool_writes_it() {
+    let made = unversioned("", "");
+    made.commit("Work");
+    made.git(&["tag", "v1.3.1"]);
+    assert_eq!(codes(&Search::given(&made.address()).refused()), [Code::TagNamesAnotherPackage]);
+    made.write(".github/workflows/release.yml", RELEASED);
+    made.commit("Release by a tool");
+    made.git(&["tag", "-f", "v1.3.1"]);
+    let checkout = Search::given(&made.address()).ready();
+    assert_eq!(checkout.facts.written_version.as_deref(), Some("1.3.1"));
+    assert_eq!(checkout.facts.workflows.len(), 1);
+    made.write("package.json", r#"{"name":"other","version":"0.0.0-development"}"#);
+    made.commit("Rename");
+    made.git(&["tag", "-f", "v1.3.1"]);
+    let refused = Search::given(&made.address()).refused();
+    assert_eq!(codes(&refused), [Code::TagNamesAnotherPackage], "the name has to be right");
+}
+
+#[test]
+fn a_tag_that_may_be_a_siblings_does_not_stand_for_a_version_that_is_written() {
+    let made = unversioned("packages/pad/", "");
+    let released = format!("{RELEASED}        working-directory: packages/pad\n");
+    made.write(".github/workflows/release.yml", &released);
+    made.commit("Release by a tool");
+    made.git(&["tag", "v1.3.1"]);
+    assert_eq!(codes(&Search::given(&made.address()).refused()), [Code::TagNamesAnotherPackage]);
+    made.git(&["tag", "-d", "v1.3.1"]);
+    made.git(&["tag", "pad@1.3.1"]);
+    let mut search = Search::given(&made.address());
+    search.request.reference = Reference::Named("pad@1.3.1".to_owned());
+    let checkout = search.ready();
+    assert_eq!(checkout.facts.written_version.as_deref(), Some("1.3.1"));
+    assert_eq!(checkout.facts.members.len(), 1);
+}
