@@ -287,6 +287,7 @@ fn not_begun(ending: Ending) -> Rebuild {
         network: Vec::new(),
         dependencies_pinned: true,
         cutoff_unreliable: false,
+        put_back: Vec::new(),
         reused: None,
         dependencies: Vec::new(),
     }

@@ -64,7 +64,7 @@ pub(super) fn is_version(step: &Step) -> bool {
 }
 
 /// The folder that the releases publish; two of equal standing have to be decided by somebody.
-pub(super) fn decided<'r>(releases: &'r [Release]) -> Result<Option<&'r Release>, PlanProblem> {
+pub(super) fn decided(releases: &[Release]) -> Result<Option<&Release>, PlanProblem> {
     let Some(first) = releases.first() else { return Ok(None) };
     let another = releases.iter().find(|other| {
         other.by_workflow && !other.is_aside() && !first.is_aside() && other.folder != first.folder
@@ -292,7 +292,7 @@ impl Assembly<'_> {
         let tells = |version: &&str| {
             nodejs_semver::Version::parse(version).is_ok_and(|version| range.satisfies(&version))
         };
-        if !CLEANERS.iter().any(|version| tells(&version)) {
+        if !CLEANERS.iter().any(tells) {
             let because =
                 format!("clean-publish within `{range}` cannot be told which folder to make");
             self.why.push(Why { choice: "no cleaner".to_owned(), because });

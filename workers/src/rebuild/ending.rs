@@ -29,7 +29,11 @@ pub(super) fn of(ran: &Ran, record: &Record, subject: &PackageName) -> Ending {
     let refused = refused_in(record, failed.phase);
     match refused.first() {
         Some(first) if !packed || refused.iter().any(|request| asks_for(request, subject)) => {
-            return Ending::NeedsNetwork { phase: failed.phase, asked: asked(first), missing: false };
+            return Ending::NeedsNetwork {
+                phase: failed.phase,
+                asked: asked(first),
+                missing: false,
+            };
         }
         first if packed => {
             let refused = first.map(|first| Refused { phase: failed.phase, asked: asked(first) });

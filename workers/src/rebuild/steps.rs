@@ -27,8 +27,8 @@ use crate::{
     mirror::Mirror,
     progress::Watch,
     sandbox::{
-        Entry, EntryKind, INSIDE_HOME, INSIDE_REGISTRY, INSIDE_WORK, KeptLog, Network, ReadOnlyBind,
-        SandboxError, Slot, Step, StepEnding, TakeError, WorkArea,
+        Entry, EntryKind, INSIDE_HOME, INSIDE_REGISTRY, INSIDE_WORK, KeptLog, Network,
+        ReadOnlyBind, SandboxError, Slot, Step, StepEnding, TakeError, WorkArea,
     },
 };
 
@@ -392,10 +392,10 @@ impl Bench<'_> {
 
     /// The tools of the step, and the clock where the plan asks for one.
     fn mounts(&self, kit: &Kit) -> Vec<ReadOnlyBind> {
-        let clock = self.clock.iter().map(|folder| ReadOnlyBind {
-            host: folder.clone(),
-            inside: clock::INSIDE.to_owned(),
-        });
+        let clock = self
+            .clock
+            .iter()
+            .map(|folder| ReadOnlyBind { host: folder.clone(), inside: clock::INSIDE.to_owned() });
         kit.mounts.iter().cloned().chain(clock).collect()
     }
 }
