@@ -160,6 +160,28 @@ pub struct Refused {
 }
 
 impl Ending {
+    /// Whether it is the install that failed, for a reason that another install by the same command would meet as well.
+    pub fn failed_to_install(&self) -> bool {
+        match self {
+            Self::Failed { phase, .. } | Self::NeedsNetwork { phase, .. } => {
+                *phase == Phase::Install
+            }
+            Self::LockfileUnusable { .. } => true,
+            Self::Packed
+            | Self::PackedAfterError { .. }
+            | Self::TimedOut { .. }
+            | Self::Silent { .. }
+            | Self::OutOfMemory { .. }
+            | Self::OutOfDisk { .. }
+            | Self::TooManyProcesses { .. }
+            | Self::OutputTooLarge { .. }
+            | Self::DependencyFromGit { .. }
+            | Self::LockfileForeignHost { .. }
+            | Self::NoPlan { .. }
+            | Self::AmbiguousPlan { .. } => false,
+        }
+    }
+
     /// The ending of the same rebuild where the tarball that it packed after an error is not the staged one: a step to
     /// which something was refused may have failed for want of it, and what it left says nothing about the package.
     #[must_use]

@@ -83,16 +83,26 @@ pub(crate) async fn search(
     announce(plans, bench.watch, log);
     let mut gave: Vec<Option<Gave>> = vec![None; plans.len()];
     let mut nearest: Option<(usize, Tried)> = None;
+    let mut failed_installs: Vec<usize> = Vec::new();
     for (index, plan) in plans.iter().enumerate() {
         let settled = |(before, tried): &(usize, Tried)| tried.settles(&plans[*before], plan);
-        if nearest.as_ref().is_some_and(settled) {
+        let fails_alike = |failed: &usize| plans[*failed].installs_as(plan);
+        if nearest.as_ref().is_some_and(settled) || failed_installs.iter().any(fails_alike) {
             continue;
         }
         let _ = writeln!(log, "== candidate {}: {}", index + 1, plan.digest());
         let tried = bench.attempt(plan, log).await?;
         gave[index] = Some(Gave::of(&tried.rebuild.ending, tried.comparison.as_ref()));
         let (matched, bound) = (tried.is_match(), tried.met_a_bound());
-        if nearest.as_ref().is_none_or(|(_, before)| tried.rank() < before.rank()) {
+        if tried.rebuild.ending.failed_to_install() {
+            failed_installs.push(index);
+        }
+        // What packs the tree as it is says nothing beside a plan that builds, unless it matches.
+        let gives_way =
+            |before: usize| plans[before].packs_as_committed() && !plan.packs_as_committed();
+        let is_nearer =
+            |(before, other): &(usize, Tried)| gives_way(*before) || tried.rank() < other.rank();
+        if nearest.as_ref().is_none_or(is_nearer) {
             nearest = Some((index, tried));
         }
         if matched || bound {

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use super::{
     Clock, Install, Plan, Why, manager, managers,
     release::{self, Release},
-    settings,
+    scripts, settings,
     steps::{self, Building},
     tools::{self, Tools},
 };
@@ -93,6 +93,8 @@ pub fn candidates(
     let tools = ground.tools(chosen.manager, &chosen.because);
     let varied = ground.varied(&plans[0], &tools)?;
     plans.extend(varied);
+    let as_committed = ground.as_committed(&plans);
+    plans.splice(0..0, as_committed);
     let mut seen = BTreeSet::new();
     plans.retain(|plan| seen.insert(plan.digest().to_string()));
     plans.truncate(CANDIDATES_MAX);
@@ -273,6 +275,31 @@ impl Ground<'_> {
         }
         plans.extend(self.with_install_scripts(first));
         Ok(plans)
+    }
+
+    /// What is committed, packed as it is: the cheapest candidate, and likely where the tree already holds all that
+    /// package.json leads to, so that its scripts test, document or publish and build nothing. Equal files come from the commit
+    /// whatever its scripts do. One for each packer of the plans; none where they build nothing anyway.
+    fn as_committed(&self, plans: &[Plan]) -> Vec<Plan> {
+        const PACKERS_MAX: usize = 2;
+        if !scripts::missing_outputs(self.facts).is_empty() {
+            return Vec::new();
+        }
+        let because = "the tree holds all that package.json leads to";
+        let mut found: Vec<Plan> = Vec::new();
+        for plan in plans.iter().filter(|plan| !plan.packs_as_committed()) {
+            let same_folder = plan.pack.cwd == plan.directory;
+            let known = found.iter().any(|other| other.packer == plan.packer);
+            if same_folder && !known && found.len() < PACKERS_MAX {
+                found.push(varied(plan, "pack what is committed first", because, |plan| {
+                    plan.install = Install::None;
+                    plan.package_manager = plan.packer.clone();
+                    plan.build.retain(steps::is_version);
+                    (plan.clock, plan.put_back) = (Clock::Real, false);
+                }));
+            }
+        }
+        found
     }
 
     /// The same plan with the install scripts of dependencies run before the build, where there are any.

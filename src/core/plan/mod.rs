@@ -124,6 +124,17 @@ impl Plan {
         distinct([&self.node, &self.npm, &self.package_manager, &self.packer])
     }
 
+    /// Whether it packs what is committed: nothing is installed, and no step but one that writes the version is run.
+    pub fn packs_as_committed(&self) -> bool {
+        self.install == Install::None && self.build.iter().all(steps::is_version)
+    }
+
+    /// Whether an install that fails by one of these plans fails by the other: the same command with the same tools.
+    pub fn installs_as(&self, other: &Self) -> bool {
+        let tools = |plan: &Self| [&plan.node, &plan.npm, &plan.package_manager].map(Clone::clone);
+        self.install == other.install && self.cutoff == other.cutoff && tools(self) == tools(other)
+    }
+
     /// In what candidates for one tree differ, as a text for people.
     pub fn in_words(&self) -> String {
         let install = match &self.install {

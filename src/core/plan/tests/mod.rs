@@ -110,8 +110,11 @@ impl Tree {
         candidates(&facts, &source, &self.declared, &offer)
     }
 
+    /// The first plan; where one builds, the first of those.
     fn plan(self) -> Plan {
-        self.plans().unwrap().remove(0)
+        let mut plans = self.plans().unwrap();
+        let builds = plans.iter().position(|plan| !plan.packs_as_committed());
+        plans.remove(builds.unwrap_or(0))
     }
 }
 
@@ -181,6 +184,27 @@ fn what_is_not_in_the_list_is_run_whole_as_npm_would_run_it() {
         assert_eq!(argv.join(" "), "npm ci --ignore-scripts --no-audit --no-fund");
         assert_eq!(lockfile, "package-lock.json");
     }
+}
+
+#[test]
+fn what_is_committed_is_packed_first_where_the_tree_holds_all_that_package_json_leads_to() {
+    let text =
+        r#"{"main":"index.js","devDependencies":{"a":"1"},"scripts":{"prepack":"ignorer --auto"}}"#;
+    let plans = tree(text, &["index.js", "package.json"]).locked(LOCK).plans().unwrap();
+    assert!(plans[0].packs_as_committed() && plans[0].build.is_empty(), "{:?}", plans[0]);
+    assert!(!plans[1].packs_as_committed());
+    assert_eq!(commands(&plans[1]), ["npm run prepack"]);
+    assert_eq!(plans.iter().filter(|plan| plan.packs_as_committed()).count(), 1);
+    // Of the years of npm 6 either npm may have packed it.
+    let old = tree(text, &["index.js"]).at("2020-06-01T12:00:00Z").plans().unwrap();
+    let majors: Vec<u64> =
+        old.iter().take(2).map(|plan| plan.packer.version.semver().major()).collect();
+    assert!(old[..2].iter().all(Plan::packs_as_committed), "{old:?}");
+    assert!(majors.contains(&6) && majors[0] != majors[1], "{majors:?}");
+    // What a build has to make first cannot be packed before it.
+    let built =
+        tree(&text.replace("index.js", "dist/index.js"), &["src/index.js"]).plans().unwrap();
+    assert!(built.iter().all(|plan| !plan.packs_as_committed()), "{built:?}");
 }
 
 #[test]
