@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use super::{
-    Clock, Install, Plan, Why, manager, managers,
+    Clock, Install, Plan, Why, few, manager, managers,
     release::{self, Release},
     scripts, settings,
     steps::{self, Building},
@@ -93,8 +93,11 @@ pub fn candidates(
     let tools = ground.tools(chosen.manager, &chosen.because);
     let varied = ground.varied(&plans[0], &tools)?;
     plans.extend(varied);
-    let as_committed = ground.as_committed(&plans);
-    plans.splice(0..0, as_committed);
+    let mut cheap = ground.as_committed(&plans);
+    if !cheap.is_empty() {
+        cheap.extend(plans.iter().find_map(|plan| few::of(facts, plan)));
+    }
+    plans.splice(0..0, cheap);
     let mut seen = BTreeSet::new();
     plans.retain(|plan| seen.insert(plan.digest().to_string()));
     plans.truncate(CANDIDATES_MAX);

@@ -66,6 +66,16 @@ pub fn install_by_lockfile(tool: &Tool) -> Vec<String> {
     })
 }
 
+/// The command that installs these packages, written as `name@range`, and nothing that package.json asks for: npm's, of any major.
+/// `--omit=dev` is npm 7's and later, `--only=prod` npm 6's; without `--save-prod` npm 7 takes a package that package.json develops
+/// with for one to be left out.
+pub fn install_these(packages: &[String]) -> Vec<String> {
+    let flags = ["--no-save", "--no-package-lock", "--ignore-scripts", "--no-audit", "--no-fund"];
+    let alone = ["--omit=dev", "--only=prod", "--save-prod", "--"];
+    let all = ["npm", "install"].into_iter().chain(flags).chain(alone);
+    all.map(str::to_owned).chain(packages.iter().cloned()).collect()
+}
+
 /// The command that installs what package.json asks for as the registry has it, runs no script, and, where the manager
 /// can, writes no lockfile.
 pub fn install_without_lockfile(tool: &Tool) -> Vec<String> {

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 mod call;
 mod candidates;
+mod few;
 mod manager;
 pub mod managers;
 mod release;

@@ -168,10 +168,7 @@ impl Reading<'_> {
 
     /// The scripts that one command runs: none where it is idle, no answer where it is not in the list.
     fn command<'t>(&self, command: &'t str) -> Option<Vec<&'t str>> {
-        if command.contains(SHELL) {
-            return None;
-        }
-        let words: Vec<&str> = command.split_whitespace().collect();
+        let words = plain_words(command)?;
         let known = |name: &&str| self.scripts.contains_key(*name);
         match words.as_slice() {
             ["npm" | "pnpm" | "yarn", "run" | "run-script", name] if known(name) => {
@@ -216,6 +213,11 @@ fn push(run: &mut Vec<String>, name: &str) {
     if !run.iter().any(|known| known == name) {
         run.push(name.to_owned());
     }
+}
+
+/// The words of a command that no shell has to read; none where it would change them.
+pub(super) fn plain_words(command: &str) -> Option<Vec<&str>> {
+    (!command.contains(SHELL)).then(|| command.split_whitespace().collect())
 }
 
 /// The files and folders that package.json points to and the tree does not hold, entry points first. Patterns are passed

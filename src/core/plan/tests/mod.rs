@@ -208,6 +208,31 @@ fn what_is_committed_is_packed_first_where_the_tree_holds_all_that_package_json_
 }
 
 #[test]
+fn where_publishing_runs_one_tool_that_tool_alone_is_installed_before_all_others() {
+    let text = |script: &str| {
+        format!(
+            r#"{{"main":"index.js","devDependencies":{{"ignorer":"^0.3.0","tests":"1","odd":"file:../odd"}},"scripts":{{"prepack":"{script}"}}}}"#
+        )
+    };
+    let installs = |script: &str| -> Vec<String> {
+        let plans = tree(&text(script), &["index.js"]).plans().unwrap();
+        let commands = plans.iter().map(|plan| match &plan.install {
+            Install::AsOfCutoff { argv, .. } => argv.last().unwrap().clone(),
+            Install::None => "none".to_owned(),
+            Install::Lockfile { .. } => "lockfile".to_owned(),
+        });
+        commands.collect()
+    };
+    assert_eq!(installs("ignorer --auto")[..3], ["none", "ignorer@^0.3.0", "--no-fund"]);
+    for other in ["node ignore.js", "ignorer $X", "odd", "ignorer && node x.js", "tests; ignorer"] {
+        assert_eq!(installs(other)[..2], ["none", "--no-fund"], "{other}");
+    }
+    // By a lockfile the whole is installed, which pins what the tool itself needs.
+    let locked = tree(&text("ignorer --auto"), &["index.js"]).locked(LOCK).plans().unwrap();
+    assert!(matches!(locked[1].install, Install::Lockfile { .. }), "{:?}", locked[1]);
+}
+
+#[test]
 fn a_compile_at_prepare_beside_a_push_at_prepublish_only_runs_the_compile_alone() {
     let text = r#"{"main":"./dist/index.js","files":["dist"],"devDependencies":{"a":"1"},
         "scripts":{"prepublishOnly":"git push origin --follow-tags","prepare":"compiler","test":"t"}}"#;
