@@ -84,6 +84,7 @@ pub(crate) async fn search(
     let mut gave: Vec<Option<Gave>> = vec![None; plans.len()];
     let mut nearest: Option<(usize, Tried)> = None;
     let mut failed_installs: Vec<usize> = Vec::new();
+    let mut untried: Option<Failure> = None;
     for (index, plan) in plans.iter().enumerate() {
         let settled = |(before, tried): &(usize, Tried)| tried.settles(&plans[*before], plan);
         let fails_alike = |failed: &usize| plans[*failed].installs_as(plan);
@@ -91,7 +92,15 @@ pub(crate) async fn search(
             continue;
         }
         let _ = writeln!(log, "== candidate {}: {}", index + 1, plan.digest());
-        let tried = bench.attempt(plan, log).await?;
+        let tried = match bench.attempt(plan, log).await {
+            Ok(tried) => tried,
+            // A toolchain or a registry that cannot be had now need not be what another plan asks for.
+            Err(failure @ Failure::Undetermined(..)) => {
+                untried.get_or_insert(failure);
+                continue;
+            }
+            Err(failure @ (Failure::Cancelled | Failure::Own(_))) => return Err(failure),
+        };
         gave[index] = Some(Gave::of(&tried.rebuild.ending, tried.comparison.as_ref()));
         let (matched, bound) = (tried.is_match(), tried.met_a_bound());
         if tried.rebuild.ending.failed_to_install() {
@@ -109,7 +118,12 @@ pub(crate) async fn search(
             break;
         }
     }
-    let (chosen, tried) = nearest.expect("there is a candidate, and the first is always tried");
+    let matched = nearest.as_ref().is_some_and(|(_, tried)| tried.is_match());
+    if let Some(failure) = untried.filter(|_| !matched) {
+        return Err(failure);
+    }
+    let (chosen, tried) =
+        nearest.expect("there is a candidate, and each was tried or is a failure");
     let again = bench.again(&plans[chosen], &tried, log).await?;
     let numbered = (1_u32..).zip(plans).zip(gave).enumerate();
     let others = numbered.filter(|(index, _)| *index != chosen);
@@ -224,9 +238,15 @@ impl Tried {
         self.comparison.is_some() && !self.is_match && self.rebuild.ending.unless_equal().packed()
     }
 
-    /// Smaller is nearer: by the number of files that differ; what was not packed is farthest.
-    fn rank(&self) -> usize {
-        self.comparison.as_ref().map_or(usize::MAX, Comparison::unexcused)
+    /// Smaller is nearer: by the number of files that differ; what a build left that ended for want of the network says less
+    /// than one that ran to its end, and what was not packed says nothing.
+    fn rank(&self) -> (u8, usize) {
+        match &self.comparison {
+            Some(comparison) => {
+                (u8::from(!self.is_match && !self.differs()), comparison.unexcused())
+            }
+            None => (2, 0),
+        }
     }
 
     /// Whether this rebuild, by one plan, says what another plan would give: after a build without an error nothing is

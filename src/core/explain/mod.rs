@@ -203,7 +203,7 @@ impl Case<'_> {
             return Some((Cause::StaleBuild, because));
         }
         if names::is_document(self.path) && text::is_cut(staged, rebuilt) {
-            let because = "The staged text is the committed one with lines taken out.".to_owned();
+            let because = "The staged text is the committed one, cut short.".to_owned();
             return Some((Cause::RewrittenAtPublish, because));
         }
         let is_source = self.history.is_some_and(|history| history.tagged);

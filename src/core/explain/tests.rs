@@ -123,7 +123,7 @@ const ROWS: &[Row] = &[
         "# a\nuse\n",
         "# a\nlogo\nuse\n",
         Known::Nothing,
-        "lines taken out",
+        "cut short",
     ),
     added(Cause::OtherPacker, "CHANGELOG.md", Known::Tagged, "does not pack it"),
     missing(Cause::OtherPacker, "CHANGELOG.md", Known::Nothing, "npm 6.14.18 packs it"),

@@ -196,10 +196,14 @@ pub(super) fn compilers(staged: &str, rebuilt: &str) -> Option<String> {
     Some(format!("Only one of the two has `{}`.", shown(line.get(at..).unwrap_or(line))))
 }
 
-/// Whether the staged text is the rebuilt one with lines taken out.
+/// Whether the staged text is the rebuilt one cut short: shorter, and at least half of its lines are lines of it.
 pub(super) fn is_cut(staged: &str, rebuilt: &str) -> bool {
-    let mut whole = rebuilt.lines();
-    !staged.is_empty() && staged.lines().all(|line| whole.any(|other| other == line))
+    let whole: HashSet<&str> = rebuilt.lines().collect();
+    let filled = staged.lines().filter(|line| !line.trim().is_empty());
+    let (known, all) = filled.fold((0_usize, 0_usize), |(known, all), line| {
+        (known + usize::from(whole.contains(line)), all + 1)
+    });
+    staged.len() < rebuilt.len() && known > 0 && 2 * known >= all
 }
 
 /// The pieces in which two lines differ, up to the white space, quotes or brackets around them.

@@ -213,7 +213,13 @@ impl HistoryPlace {
         let mut count =
             |commit: Oid| sought.count(objects, objects.tree_at(commit, self.directory.as_str()));
         let at_tag = count(self.commit);
-        let near = graph.around(self.commit).skip(1).take(EVIDENCE_NEAR_COMMITS_MAX);
+        // From a branch's end the walk may not come down to an old tag; what lies behind it is seen from the tag itself.
+        let behind = Bounds { commits: EVIDENCE_NEAR_COMMITS_MAX, until };
+        let behind = Graph::walk(objects, &[self.commit], behind);
+        let around = |graph: &Graph| -> Vec<Oid> {
+            graph.around(self.commit).skip(1).take(EVIDENCE_NEAR_COMMITS_MAX).collect()
+        };
+        let near = around(graph).into_iter().chain(around(&behind));
         let mut best = (at_tag, self.commit);
         for commit in near.take_while(|_| Instant::now() < until) {
             let counted = count(commit);
