@@ -284,7 +284,11 @@ impl<'a> Walk<'a> {
             ["publish", rest @ ..] | ["stage" | "npm", "publish", rest @ ..] => {
                 self.publish_call(call, rest.first().copied(), whole);
             }
-            ["version", ..] => self.state.version_by = Some("`npm version`".to_owned()),
+            // By hand it commits and tags what it wrote, so that the tree at the tag has it.
+            ["version", ..] if self.by_workflow || words.contains(&"--no-git-tag-version") => {
+                self.state.version_by = Some("`npm version`".to_owned());
+            }
+            ["version", ..] => {}
             ["exec" | "dlx" | "x", rest @ ..] => self.program(rest, whole),
             verbs => {
                 let Some(script) = call.script() else {

@@ -82,17 +82,30 @@ pub(super) fn lifecycle(facts: &SourceFacts, npm_major: u64) -> Lifecycle {
 /// together from others, else itself.
 pub(super) fn expanded(scripts: &BTreeMap<String, String>, name: &str) -> Vec<String> {
     let reading = Reading { scripts, lacks_outputs: true };
-    if !reading.counts(name) {
-        return Vec::new();
-    }
-    let hooked = ["pre", "post"].iter().any(|hook| scripts.contains_key(&format!("{hook}{name}")));
-    let parts = scripts.get(name).filter(|_| !hooked).and_then(|text| reading.parts(text));
-    match parts {
-        // Only where something can be left out; a script that stands alone is run as it stands.
-        Some(parts) if parts.is_empty() || parts.iter().any(|part| !reading.counts(part)) => {
-            parts.iter().filter(|part| reading.counts(part)).map(|&part| part.to_owned()).collect()
+    if reading.counts(name) { reading.expanded(name, 0) } else { Vec::new() }
+}
+
+/// How deep scripts that are put together from others are followed.
+const DEPTH_MAX: usize = 3;
+
+impl Reading<'_> {
+    fn expanded(&self, name: &str, depth: usize) -> Vec<String> {
+        let scripts = self.scripts;
+        let hooked =
+            ["pre", "post"].iter().any(|hook| scripts.contains_key(&format!("{hook}{name}")));
+        let text = scripts.get(name).filter(|_| !hooked && depth < DEPTH_MAX);
+        let Some(parts) = text.and_then(|text| self.parts(text)) else {
+            return vec![name.to_owned()];
+        };
+        let all = parts.len();
+        let kept: Vec<&str> = parts.into_iter().filter(|part| self.counts(part)).collect();
+        let inner: Vec<String> =
+            kept.iter().flat_map(|part| self.expanded(part, depth + 1)).collect();
+        // Only where something is left out; a script that is needed whole is run as it stands.
+        if inner.len() == all && kept.iter().zip(&inner).all(|(part, inner)| part == inner) {
+            return vec![name.to_owned()];
         }
-        Some(_) | None => vec![name.to_owned()],
+        inner
     }
 }
 

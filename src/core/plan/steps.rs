@@ -123,7 +123,7 @@ pub(super) fn building(
     }
     assembly.version(release, &folder);
     for name in &lifecycle_run {
-        assembly.own(name);
+        assembly.own_parts(name);
     }
     let folder = assembly.cleaned(release, folder);
     steps.append(&mut assembly.steps);
@@ -183,6 +183,13 @@ impl Assembly<'_> {
         }
     }
 
+    /// What of a script of the package's own may make something.
+    fn own_parts(&mut self, name: &str) {
+        for part in scripts::expanded(&self.facts.package.scripts(), name) {
+            self.own(&part);
+        }
+    }
+
     /// A script of the package's own.
     fn own(&mut self, name: &str) {
         let cwd = self.facts.directory();
@@ -224,7 +231,7 @@ impl Assembly<'_> {
             self.steps.push(managers::run_script(&self.tools.manager, "build", &root));
         } else if own.contains_key("build") {
             self.why.push(Why { choice: "run `build`".to_owned(), because: named });
-            self.own("build");
+            self.own_parts("build");
         } else if lifecycle.is_empty() {
             for name in left {
                 let because = format!("{named}, and no other script could make it");
@@ -234,11 +241,13 @@ impl Assembly<'_> {
         }
     }
 
-    /// The workspace's root, where its `build` builds the members.
+    /// The workspace's root, where its `build` builds the members: its words say so, or the member has none.
     fn root_builds(&self) -> Option<Directory> {
         let root = self.facts.workspace_root()?;
         let build = root.package.as_ref()?.scripts().remove("build")?;
-        BUILDS_MEMBERS.iter().any(|word| build.contains(word)).then(|| root.directory.clone())
+        let says = BUILDS_MEMBERS.iter().any(|word| build.contains(word));
+        let alone = !self.facts.package.scripts().contains_key("build");
+        (says || alone).then(|| root.directory.clone())
     }
 
     /// The builds of the members that the package needs, in the order of their need, unless something is run for all.

@@ -21,9 +21,11 @@ struct Era {
 }
 
 /// The moments are those at which node's next line became the recommended one (nodejs/Release); npm 7 came with node 16.
-const ERAS: [Era; 2] = [
+const ERAS: [Era; 4] = [
     Era { end_seconds: 1_635_206_400, end: "2021-10-26", node: "14", npm: "6" },
     Era { end_seconds: 1_666_656_000, end: "2022-10-25", node: "16", npm: "8" },
+    Era { end_seconds: 1_698_105_600, end: "2023-10-24", node: "18", npm: "9" },
+    Era { end_seconds: 1_730_160_000, end: "2024-10-29", node: "20", npm: "10" },
 ];
 
 /// From when on a line of node was the recommended one (nodejs/Release): what `lts/*` meant at a time.

@@ -349,3 +349,14 @@ fn no_tree_has_more_than_six_candidates_and_none_twice() {
     let folders: BTreeSet<&str> = plans.iter().map(|plan| plan.pack.cwd.as_str()).collect();
     assert_eq!(folders.len(), 1);
 }
+
+#[test]
+fn of_a_build_that_also_cleans_and_checks_what_makes_something_is_run() {
+    let text = package(
+        r#""main":"out/a.js","scripts":{"clean":"rimraf out","compile":"tsc","lint":"l","test":"t",
+        "build":"npm run clean && npm run compile && npm run lint && npm test"}"#,
+    );
+    assert_eq!(steps(&tree(&text, &["a.ts"]).plan()), ["npm run compile"]);
+    let whole = text.replace(" && npm run lint && npm test", "").replace("npm run clean && ", "");
+    assert_eq!(steps(&tree(&whole, &["a.ts"]).plan()), ["npm run build"]);
+}
