@@ -7,7 +7,7 @@ use countersign_core::{limits::LOCKFILE_BYTES_MAX, source::Directory};
 use crate::sandbox::{Entry, INSIDE_REGISTRY, SandboxError, WorkArea};
 
 /// Lockfiles whose addresses are followed to the letter.
-const LOCKFILES: [&str; 3] = ["yarn.lock", "pnpm-lock.yaml", "bun.lock"];
+const LOCKFILES: [&str; 2] = ["yarn.lock", "pnpm-lock.yaml"];
 
 /// The files of a tree that stand changed, with their bytes as they were.
 #[derive(Default, Debug)]
@@ -28,6 +28,8 @@ pub(super) fn lead_to_mirror(
         for name in LOCKFILES {
             changed.rewrite(area, format!("{folder}/{name}"), redirected)?;
         }
+        let bun = |text: &str| redirected(&addressed(text));
+        changed.rewrite(area, format!("{folder}/bun.lock"), bun)?;
         changed.rewrite(area, format!("{folder}/.npmrc"), npmrc)?;
         changed.rewrite(area, format!("{folder}/.yarnrc"), yarnrc)?;
         changed.rewrite(area, format!("{folder}/.yarnrc.yml"), yarnrc_yml)?;
@@ -92,6 +94,21 @@ fn redirected(text: &str) -> String {
     }
     out.push_str(rest);
     out
+}
+
+/// A bun.lock with an address at the mirror where it has an empty one: for that bun 1.2 takes npm's own registry, whatever
+/// registry it is told of.
+fn addressed(text: &str) -> String {
+    let line = |line: &str| {
+        let (key, entry) = line.split_once(": [\"")?;
+        let (resolution, rest) = entry.split_once("\", \"\", ")?;
+        let (name, version) = resolution.rsplit_once('@').filter(|(name, _)| !name.is_empty())?;
+        let plain = version.starts_with(|c: char| c.is_ascii_digit()) && !resolution.contains('"');
+        let file = name.rsplit('/').next().filter(|_| plain)?;
+        let address = format!("{INSIDE_REGISTRY}{name}/-/{file}-{version}.tgz");
+        Some(format!("{key}: [\"{resolution}\", \"{address}\", {rest}"))
+    };
+    text.split_inclusive('\n').map(|text| line(text).unwrap_or_else(|| text.to_owned())).collect()
 }
 
 /// The mirror's address of a registry's tarball.
@@ -212,6 +229,16 @@ mod tests {
         ] {
             assert_eq!(redirected(same), same);
         }
+    }
+
+    #[test]
+    fn what_bun_locks_without_an_address_gets_the_mirrors() {
+        let text = "    \"a\": [\"@s/a@1.0.0\", \"\", { \"bin\": \"x\" }, \"sha512-A\"],\n    \"w\": [\"w@workspace:w\"],\n";
+        let expected = text.replace("\"\", {", "\"http://127.0.0.1:4873/@s/a/-/a-1.0.0.tgz\", {");
+        assert_eq!(addressed(text), expected);
+        let named =
+            "\"a\": [\"a@1.0.0\", \"https://r.example/a/-/a-1.0.0.tgz\", {}, \"sha512-A\"],";
+        assert_eq!(addressed(named), named);
     }
 
     #[test]
