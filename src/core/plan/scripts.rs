@@ -80,8 +80,12 @@ pub(super) fn lifecycle(facts: &SourceFacts, npm_major: u64) -> Lifecycle {
 
 /// The scripts that one which a release runs stands for: those of its parts that may make something where it is put
 /// together from others, else itself.
-pub(super) fn expanded(scripts: &BTreeMap<String, String>, name: &str) -> Vec<String> {
-    let reading = Reading { scripts, lacks_outputs: true };
+pub(super) fn expanded(
+    scripts: &BTreeMap<String, String>,
+    lacks_outputs: bool,
+    name: &str,
+) -> Vec<String> {
+    let reading = Reading { scripts, lacks_outputs };
     if reading.counts(name) { reading.expanded(name, 0) } else { Vec::new() }
 }
 

@@ -161,7 +161,7 @@ impl Assembly<'_> {
         let by =
             brought.into_iter().find(|tool| tool.name == run.tool).unwrap_or(&self.tools.manager);
         if let Some(argv) = &run.argv {
-            if by.name != run.tool || scripts::expanded(&scripts, &run.script).is_empty() {
+            if by.name != run.tool || scripts::expanded(&scripts, true, &run.script).is_empty() {
                 return;
             }
             let (argv, cwd, env) = (argv.clone(), run.cwd.clone(), run.env.clone());
@@ -171,7 +171,7 @@ impl Assembly<'_> {
             self.steps.push(Step { argv, cwd, env });
             return;
         }
-        for name in scripts::expanded(&scripts, &run.script) {
+        for name in scripts::expanded(&scripts, true, &run.script) {
             if !self.ran.insert((run.cwd.clone(), name.clone())) {
                 continue;
             }
@@ -185,7 +185,8 @@ impl Assembly<'_> {
 
     /// What of a script of the package's own may make something.
     fn own_parts(&mut self, name: &str) {
-        for part in scripts::expanded(&self.facts.package.scripts(), name) {
+        let lacks_outputs = !scripts::missing_outputs(self.facts).is_empty();
+        for part in scripts::expanded(&self.facts.package.scripts(), lacks_outputs, name) {
             self.own(&part);
         }
     }
