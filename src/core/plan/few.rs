@@ -24,8 +24,6 @@ pub(super) fn of(facts: &SourceFacts, plan: &Plan) -> Option<Plan> {
         directory: directory.clone(),
         argv: managers::install_these(&packages),
     };
-    // The install may note in package.json what it installed.
-    few.put_back = true;
     few.clock = Clock::Real;
     let because = "what is run to publish needs nothing else, and the tree holds all that package.json leads to";
     few.why.push(Why {

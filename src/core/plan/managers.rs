@@ -67,12 +67,12 @@ pub fn install_by_lockfile(tool: &Tool) -> Vec<String> {
 }
 
 /// The command that installs these packages, written as `name@range`, and nothing that package.json asks for: npm's, of any major.
-/// `--omit=dev` is npm 7's and later, `--only=prod` npm 6's; without `--save-prod` npm 7 takes a package that package.json develops
-/// with for one to be left out.
+/// They come into the folder above the tree, where node and `npm run` look as well, since in the package's own folder npm
+/// first works out all that it develops with, and fails where that cannot be had, though it is not to be installed.
 pub fn install_these(packages: &[String]) -> Vec<String> {
     let flags = ["--no-save", "--no-package-lock", "--ignore-scripts", "--no-audit", "--no-fund"];
-    let alone = ["--omit=dev", "--only=prod", "--save-prod", "--"];
-    let all = ["npm", "install"].into_iter().chain(flags).chain(alone);
+    let all =
+        ["npm", "install", "--prefix", super::ABOVE_TREE].into_iter().chain(flags).chain(["--"]);
     all.map(str::to_owned).chain(packages.iter().cloned()).collect()
 }
 

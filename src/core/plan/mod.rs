@@ -30,6 +30,9 @@ use crate::{
 /// The folder inside the sandbox that the tarball is packed into. It is made when everything else of the build has ended.
 pub const PACKED: &str = "/build/packed";
 
+/// The folder inside the sandbox that the tree lies in.
+pub const ABOVE_TREE: &str = "/build";
+
 /// How dependencies come onto the disk.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(tag = "mode", rename_all = "kebab-case")]

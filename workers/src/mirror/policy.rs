@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use countersign_core::{PackageName, Sha1, Sha512, Timestamp, Version};
 use nodejs_semver::Range;
+use serde_json::{Value, value::RawValue};
 
 use crate::upstream::{Dist, Packument, Registries, Registry};
 
@@ -213,11 +214,12 @@ impl MirrorPolicy {
     /// Judges every version of one package.
     pub(super) fn judge(&self, packument: &Packument) -> Shelf {
         let name = &packument.name;
-        let versions: Vec<Version> = packument.versions().map(|(version, _)| version).collect();
+        let written: Vec<(Version, &RawValue)> = packument.versions().collect();
+        let versions: Vec<Version> = written.iter().map(|(version, _)| version.clone()).collect();
         let locks: Vec<_> = self.locked.iter().filter(|lock| lock.name == *name).collect();
         let times = Times::of(packument, &versions, self.cutoff);
         let mut offers = BTreeMap::new();
-        for version in &versions {
+        for (version, raw) in &written {
             let dist = packument.dist(version).unwrap_or_default();
             let mut locks = locks.iter().filter(|lock| lock.version == *version).peekable();
             let locked = locks.peek().is_some();
@@ -225,7 +227,10 @@ impl MirrorPolicy {
             let age = times.age(version);
             let lenient = match age {
                 Age::OnTime => true,
-                Age::Excused | Age::Suspect => locked || self.may_be_lenient(name, version),
+                Age::Excused | Age::Suspect => {
+                    let may_be = self.may_be_lenient(name, version) && !self.follows_subject(raw);
+                    locked || may_be
+                }
                 Age::Late => locked,
             };
             let hidden = if self.is_subject(name, version) {
@@ -245,6 +250,19 @@ impl MirrorPolicy {
         }
         let dist_tags = dist_tags(packument, &versions, &offers);
         Shelf { offers, dist_tags }
+    }
+
+    /// Whether a version, by its own manifest, is younger than the subject: it depends on nothing older. Its date need not be believed
+    /// for that, and it could not be installed, since the version under verification is refused.
+    fn follows_subject(&self, manifest: &RawValue) -> bool {
+        let (name, version) = &self.subject;
+        if !manifest.get().contains(name.as_str()) {
+            return false;
+        }
+        let manifest: Value = serde_json::from_str(manifest.get()).unwrap_or_default();
+        let range = manifest["dependencies"][name.as_str()].as_str();
+        let lowest = range.and_then(|range| Range::parse(range).ok()?.min_version());
+        lowest.is_some_and(|lowest| lowest >= version.semver())
     }
 
     /// The subject's own package is where the answer would lie: of it, doubt about a time excuses older versions alone.

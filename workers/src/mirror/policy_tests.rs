@@ -212,3 +212,31 @@ fn latest_names_something_wherever_something_is_shown() {
     let shelf = policy(&[]).judge(&packument("a", &times, tags));
     assert_eq!(shelf.find("latest").unwrap().0, "2.0.0");
 }
+
+/// A tool that the subject itself is built with, of a copied registry whose every date is late: by its number 1.1.0 would be taken,
+/// and then nothing could be installed.
+#[test]
+fn a_version_that_needs_the_subject_is_younger_than_the_subject_whatever_its_date() {
+    let needs = |range: &str| json!({"dependencies": {"subject": range}});
+    let mut copied = packument("tool", &[("1.0.0", AFTER), ("1.1.0", AFTER)], json!({}));
+    let with = |range: &str| {
+        let mut versions = json!({});
+        for (at, range) in [("1.0.0", "^1.0.0"), ("1.1.0", range)] {
+            versions[at] = needs(range);
+            versions[at]["dist"] = json!({"integrity": integrity(at), "tarball": "x"});
+        }
+        let time = json!({"1.0.0": AFTER, "1.1.0": AFTER});
+        let document = json!({"name": "tool", "versions": versions, "time": time});
+        Packument::parse(&name("tool"), document.to_string().as_bytes()).unwrap()
+    };
+    let hidden = |packument: &Packument| policy(&[]).judge(packument).offers["1.1.0"].hidden;
+    assert_eq!(hidden(&copied), None);
+    copied = with("^2.0.0");
+    assert_eq!(hidden(&copied), Some(Reason::AfterCutoff));
+    assert_eq!(policy(&[]).judge(&copied).offers["1.0.0"].hidden, None);
+    copied = with("^1.0.0 || ^2.0.0");
+    assert_eq!(hidden(&copied), None, "an older one does for it");
+    // What a lockfile names is served all the same.
+    let locked = policy(&[("tool", "1.1.0", integrity("1.1.0"))]);
+    assert_eq!(locked.judge(&with("^2.0.0")).offers["1.1.0"].hidden, None);
+}
