@@ -257,11 +257,11 @@ fn of_lockfile(place: &FolderFacts, manager: ToolName) -> Option<Asked> {
 
 fn of_era(manager: ToolName, committed: Timestamp) -> Asked {
     let era = PNPM_ERAS.iter().find(|(from, _)| committed >= Timestamp::from_seconds(*from));
-    match (manager, era) {
-        (ToolName::Pnpm, Some((_, major))) => {
+    match era.filter(|_| manager == ToolName::Pnpm) {
+        Some((_, major)) => {
             let place = format!("{manager} {major} was current at the commit");
             Asked { version: (*major).to_owned(), place }
         }
-        _ => Asked { version: "*".to_owned(), place: "nothing asks for another".to_owned() },
+        None => Asked { version: "*".to_owned(), place: "nothing asks for another".to_owned() },
     }
 }
