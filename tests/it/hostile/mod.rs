@@ -7,6 +7,7 @@
 
 mod bounds;
 mod input;
+mod moved;
 mod network;
 mod packing;
 pub(crate) mod rig;
