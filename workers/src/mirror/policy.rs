@@ -326,8 +326,8 @@ impl Times {
     }
 }
 
-/// Whether a patch is said to have come before a lower patch of the same minor line: nobody publishes so. Of 795
-/// packages of one copy with more than one version, 730 do.
+/// Whether a patch is said to have come before a lower patch of the same minor line, or a major line to have begun before
+/// a lower one: nobody publishes so. Of 795 packages of one copy with more than one version, 730 do the first.
 fn contradicts_itself(packument: &Packument, versions: &[Version]) -> bool {
     let mut dated: Vec<_> = versions
         .iter()
@@ -335,10 +335,17 @@ fn contradicts_itself(packument: &Packument, versions: &[Version]) -> bool {
         .filter_map(|version| Some((version.semver(), packument.time(version.as_str())?)))
         .collect();
     dated.sort();
-    dated.windows(2).any(|pair| {
+    let patches = dated.windows(2).any(|pair| {
         let ((lower, lower_at), (higher, higher_at)) = (&pair[0], &pair[1]);
         (lower.major(), lower.minor()) == (higher.major(), higher.minor()) && lower_at > higher_at
-    })
+    });
+    let mut begun: BTreeMap<u64, Timestamp> = BTreeMap::new();
+    for (version, at) in &dated {
+        let first = begun.entry(version.major()).or_insert(*at);
+        *first = (*first).min(*at);
+    }
+    let begun: Vec<Timestamp> = begun.into_values().collect();
+    patches || begun.windows(2).any(|pair| pair[0] > pair[1])
 }
 
 /// npm's own rule for `--before` (npm-pick-manifest 11): a tag whose version is hidden names the highest shown version

@@ -240,3 +240,18 @@ fn a_version_that_needs_the_subject_is_younger_than_the_subject_whatever_its_dat
     let locked = policy(&[("tool", "1.1.0", integrity("1.1.0"))]);
     assert_eq!(locked.judge(&with("^2.0.0")).offers["1.1.0"].hidden, None);
 }
+
+/// As a copy dates a package of which every version is the first of its line: 3.0.0 was copied after the commit, and 1.0.0 after 2.0.0.
+#[test]
+fn a_major_line_that_begins_after_a_higher_one_makes_the_dates_unbelievable() {
+    let earlier = "2024-12-01T00:00:00.000Z";
+    let hidden = |times: &[(&str, &str)]| {
+        policy(&[]).judge(&packument("tool", times, json!({}))).offers["3.0.0"].hidden
+    };
+    assert_eq!(hidden(&[("1.0.0", BEFORE), ("2.0.0", earlier), ("3.0.0", AFTER)]), None);
+    let in_order = [("1.0.0", earlier), ("2.0.0", BEFORE), ("3.0.0", AFTER)];
+    assert_eq!(hidden(&in_order), Some(Reason::AfterCutoff));
+    // A fix of an old line after a new line began contradicts nothing.
+    let fixed = [("1.0.0", earlier), ("1.0.1", AFTER), ("2.0.0", BEFORE), ("3.0.0", AFTER)];
+    assert_eq!(hidden(&fixed), Some(Reason::AfterCutoff));
+}
