@@ -7,7 +7,8 @@ use super::rig::{BUILT, Bench, Release, TAG, git, job};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_build_that_fails_and_leaves_nothing_to_pack_failed() {
-    let script = "require('fs').unlinkSync('package.json'); process.exit(1);";
+    // A file that it removed would be put back. Into a folder that is closed nobody comes.
+    let script = "require('fs').chmodSync('.', 0); process.exit(1);";
     let bench = Bench::new();
     let told = bench.verify(&Release::building(script, "built\n")).await;
     told.expect(Outcome::Fail, Code::BuildFailed);
