@@ -2,7 +2,6 @@
 //! its words; elsewhere each phase is one plain line on standard error. With `--json` nothing is shown.
 
 use std::{
-    io::IsTerminal,
     sync::Mutex,
     time::{Duration, Instant},
 };
@@ -27,7 +26,7 @@ impl Progress {
     pub(crate) fn for_terminal(json: bool) -> Self {
         let shown = if json {
             Shown::Nothing
-        } else if std::io::stderr().is_terminal() && std::env::var_os("CI").is_none() {
+        } else if super::terminal::has_room_for_bars() {
             let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
             bar.set_style(
                 ProgressStyle::with_template("{spinner} {prefix:9} {wide_msg} {elapsed}")

@@ -6,7 +6,6 @@ use std::fmt::Write;
 use countersign_core::{
     compare::FileComparison,
     finding::Severity,
-    plan::Install,
     rebuild::RequestOutcome,
     report::{Report, State},
     search::{Again, Gave},
@@ -108,7 +107,7 @@ fn way(report: &Report, out: &mut String) {
     }
     if let Some(plan) = &report.plan {
         let tools: Vec<String> = plan.tools().into_iter().map(ToString::to_string).collect();
-        line("plan", format!("{}, {}", tools.join(", "), install(&plan.install)));
+        line("plan", format!("{}, {}", tools.join(", "), plan.install.in_words()));
         for step in &plan.build {
             line("", step.argv.join(" "));
         }
@@ -160,23 +159,14 @@ fn way(report: &Report, out: &mut String) {
     }
 }
 
-/// The kebab-case word of a value that serialises to one.
-fn word_of<T: serde::Serialize>(value: &T) -> String {
+/// The kebab-case word of a value that serialises to one; nothing for null.
+pub(crate) fn word_of<T: serde::Serialize>(value: &T) -> String {
     serde_json::to_value(value).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
 fn ending_word(ending: &countersign_core::rebuild::Ending) -> String {
     let value = serde_json::to_value(ending).unwrap_or_default();
     value["kind"].as_str().unwrap_or_default().replace('-', " ")
-}
-
-/// How dependencies came, in a few words.
-pub(crate) fn install(install: &Install) -> String {
-    match install {
-        Install::None => "nothing installed".to_owned(),
-        Install::Lockfile { lockfile, .. } => format!("installed by {lockfile}"),
-        Install::AsOfCutoff { .. } => "installed as of the release's time".to_owned(),
-    }
 }
 
 /// What another candidate gave.

@@ -21,6 +21,11 @@ impl Colour {
     }
 }
 
+/// Whether progress is shown as bars: on a terminal, and not where CI keeps what is written there.
+pub(crate) fn has_room_for_bars() -> bool {
+    io::stderr().is_terminal() && std::env::var_os("CI").is_none()
+}
+
 /// Prints to standard output.
 ///
 /// # Errors

@@ -368,3 +368,20 @@ pub struct Rebuild {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub put_back: Vec<String>,
 }
+
+impl Rebuild {
+    /// One of which nothing is known but how it ended: it may not have begun.
+    pub fn ended(ending: Ending) -> Self {
+        Self {
+            ending,
+            peak_memory_bytes: None,
+            root_image: String::new(),
+            network: Vec::new(),
+            dependencies_pinned: true,
+            cutoff_unreliable: false,
+            put_back: Vec::new(),
+            reused: None,
+            dependencies: Vec::new(),
+        }
+    }
+}

@@ -115,15 +115,9 @@ fn plan() -> Plan {
 
 fn rebuilt(ending: Ending) -> Rebuild {
     Rebuild {
-        ending,
         peak_memory_bytes: Some(312_000_000),
         root_image: "the host's /usr, read-only".to_owned(),
-        network: Vec::new(),
-        dependencies_pinned: true,
-        cutoff_unreliable: false,
-        reused: None,
-        dependencies: Vec::new(),
-        put_back: Vec::new(),
+        ..Rebuild::ended(ending)
     }
 }
 

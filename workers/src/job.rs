@@ -152,7 +152,7 @@ impl Story<'_> {
             Outcome::Unplannable { source, ending, findings } => {
                 self.seen.source = Some(*source);
                 self.seen.findings.extend(findings);
-                self.seen.rebuild = Some(not_begun(ending));
+                self.seen.rebuild = Some(Rebuild::ended(ending));
                 Err(Ended::Observed)
             }
             Outcome::Undetermined { reason, findings } => {
@@ -174,7 +174,7 @@ impl Story<'_> {
         match plan::candidates(&checkout.facts, &checkout.source, &declared, &offer) {
             Ok(plans) => Some(plans),
             Err(problem) => {
-                self.seen.rebuild = Some(not_begun(ending_of(problem)));
+                self.seen.rebuild = Some(Rebuild::ended(ending_of(problem)));
                 None
             }
         }
@@ -275,20 +275,5 @@ fn ending_of(problem: PlanProblem) -> Ending {
         PlanProblem::LockfileForeignHost(host) => Ending::LockfileForeignHost { host },
         PlanProblem::NoPlan(detail) => Ending::NoPlan { detail },
         PlanProblem::Ambiguous(detail) => Ending::AmbiguousPlan { detail },
-    }
-}
-
-/// A rebuild that ended before it began.
-fn not_begun(ending: Ending) -> Rebuild {
-    Rebuild {
-        ending,
-        peak_memory_bytes: None,
-        root_image: String::new(),
-        network: Vec::new(),
-        dependencies_pinned: true,
-        cutoff_unreliable: false,
-        put_back: Vec::new(),
-        reused: None,
-        dependencies: Vec::new(),
     }
 }

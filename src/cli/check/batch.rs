@@ -22,7 +22,11 @@ use super::{
     CheckArgs,
     table::{self, Line, Results, Row},
 };
-use crate::cli::{exit, terminal};
+use crate::cli::{
+    exit,
+    render::{visible, word_of},
+    terminal,
+};
 
 /// Arguments that belong to a batch alone.
 #[derive(clap::Args, Clone, Debug)]
@@ -226,8 +230,8 @@ fn line_of(report: &Report) -> Line {
     }
     Line {
         verdict: report.verdict.map_or("error", Outcome::as_str).to_owned(),
-        class: word(&report.class),
-        level: word(&report.level),
+        class: word_of(&report.class),
+        level: word_of(&report.level),
         reason: codes.join(","),
         plan: report.plan.as_ref().map(plan_words).unwrap_or_default(),
         seconds: seconds(&report.timings_ms),
@@ -236,15 +240,9 @@ fn line_of(report: &Report) -> Line {
     }
 }
 
-/// The word of a value that serialises to one; nothing for null.
-fn word(value: &impl serde::Serialize) -> String {
-    let json = serde_json::to_value(value).unwrap_or_default();
-    json.as_str().unwrap_or_default().to_owned()
-}
-
 fn plan_words(plan: &PlanPart) -> String {
     let mut words = vec![plan.node.to_string(), plan.package_manager.to_string()];
-    words.push(crate::cli::render::install(&plan.install));
+    words.push(plan.install.in_words());
     words.extend(plan.build.iter().map(|step| step.argv.join(" ")));
     words.push(plan.pack.argv.join(" "));
     words.join("; ")
@@ -355,8 +353,7 @@ struct Progress {
 
 impl Progress {
     fn start(all: usize) -> Self {
-        use std::io::IsTerminal;
-        let bar = if std::io::stderr().is_terminal() && std::env::var_os("CI").is_none() {
+        let bar = if terminal::has_room_for_bars() {
             indicatif::ProgressBar::new(all as u64)
         } else {
             indicatif::ProgressBar::hidden()
@@ -367,13 +364,13 @@ impl Progress {
     }
 
     fn begins(&self, row: &Row) {
-        self.bar.set_message(crate::cli::render::visible(&row.spec()));
+        self.bar.set_message(visible(&row.spec()));
     }
 
     fn ends(&self, row: &Row, line: &Line) {
         self.bar.inc(1);
         let reason = if line.verdict == "pass" { &line.level } else { &line.reason };
-        let told = crate::cli::render::visible(&format!(
+        let told = visible(&format!(
             "  {:<12} {:>6} s  {}  {reason}",
             line.verdict,
             line.seconds[6],

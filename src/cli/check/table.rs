@@ -5,6 +5,7 @@
 use std::path::Path;
 
 use anyhow::{Context, bail};
+use countersign_core::facts::fits;
 
 /// One package to check.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -194,15 +195,6 @@ pub(super) fn written(row: &Row, line: &Line) -> String {
 /// Whether a name or `name@version` is meant by a pattern, in which `*` stands for any text.
 pub(super) fn is_meant(pattern: &str, row: &Row) -> bool {
     fits(pattern, &row.name) || fits(pattern, &row.spec())
-}
-
-fn fits(pattern: &str, text: &str) -> bool {
-    match pattern.split_once('*') {
-        None => pattern == text,
-        Some((before, after)) => text.strip_prefix(before).is_some_and(|rest| {
-            (0..=rest.len()).any(|at| rest.is_char_boundary(at) && fits(after, &rest[at..]))
-        }),
-    }
 }
 
 #[cfg(test)]

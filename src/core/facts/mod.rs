@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 pub use workflow::{Job, JobStep, Workflow};
-pub(crate) use workspace::fits;
+pub use workspace::fits;
 pub use workspace::{Lerna, Patterns};
 
 use crate::{

@@ -76,7 +76,7 @@ fn covers(pattern: &[&str], parts: &[&str]) -> bool {
 }
 
 /// Whether a text fits a pattern in which `*` stands for anything.
-pub(crate) fn fits(pattern: &str, name: &str) -> bool {
+pub fn fits(pattern: &str, name: &str) -> bool {
     match pattern.split_once('*') {
         None => pattern == name,
         Some((before, after)) => name.strip_prefix(before).is_some_and(|rest| {

@@ -76,7 +76,8 @@ pub fn candidates(
     let place = manager::place(facts);
     let chosen = manager::choose(facts, place, release);
     let ground = Ground { facts, source, declared, offer, release, place };
-    let first = ground.plan(&ground.tools(chosen.manager, &chosen.because));
+    let tools = ground.tools(chosen.manager, &chosen.because);
+    let first = ground.plan(&tools);
     let by_other = chosen.other.map(|other| {
         let because = "its lockfile stands there as well";
         ground.plan(&ground.tools(other, because))
@@ -90,7 +91,6 @@ pub fn candidates(
     if plans[0].install == Install::None {
         plans.truncate(1);
     }
-    let tools = ground.tools(chosen.manager, &chosen.because);
     let varied = ground.varied(&plans[0], &tools)?;
     plans.extend(varied);
     let mut cheap = ground.as_committed(&plans);

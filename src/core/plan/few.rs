@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Clock, Install, Plan, Step, Why, managers, scripts};
+use super::{Install, Plan, Step, Why, managers, scripts};
 use crate::{
     facts::SourceFacts,
     package_json::{DependencyKind, PackageJson},
@@ -24,7 +24,6 @@ pub(super) fn of(facts: &SourceFacts, plan: &Plan) -> Option<Plan> {
         directory: directory.clone(),
         argv: managers::install_these(&packages),
     };
-    few.clock = Clock::Real;
     let because = "what is run to publish needs nothing else, and the tree holds all that package.json leads to";
     few.why.push(Why {
         choice: format!("install `{}` alone", packages.join("`, `")),

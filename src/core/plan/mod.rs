@@ -57,6 +57,17 @@ pub enum Install {
     },
 }
 
+impl Install {
+    /// How dependencies came, in a few words for people.
+    pub fn in_words(&self) -> String {
+        match self {
+            Self::None => "nothing installed".to_owned(),
+            Self::Lockfile { lockfile, .. } => format!("installed by {lockfile}"),
+            Self::AsOfCutoff { .. } => "installed as of the release's time".to_owned(),
+        }
+    }
+}
+
 /// One command of the build.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Step {
@@ -141,11 +152,7 @@ impl Plan {
 
     /// In what candidates for one tree differ, as a text for people.
     pub fn in_words(&self) -> String {
-        let install = match &self.install {
-            Install::None => "nothing installed".to_owned(),
-            Install::Lockfile { lockfile, .. } => format!("installed by {lockfile}"),
-            Install::AsOfCutoff { .. } => "installed as of the release's time".to_owned(),
-        };
+        let install = self.install.in_words();
         let tools: Vec<String> = self.tools().into_iter().map(Tool::to_string).collect();
         let clock = match self.clock {
             Clock::Real => "",

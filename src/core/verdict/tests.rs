@@ -52,17 +52,7 @@ fn plan() -> Plan {
 }
 
 fn rebuild(ending: Ending) -> Rebuild {
-    Rebuild {
-        ending,
-        peak_memory_bytes: None,
-        root_image: "host".to_owned(),
-        network: Vec::new(),
-        dependencies_pinned: true,
-        cutoff_unreliable: false,
-        reused: None,
-        dependencies: Vec::new(),
-        put_back: Vec::new(),
-    }
+    Rebuild { root_image: "host".to_owned(), ..Rebuild::ended(ending) }
 }
 
 fn seen(ending: Ending) -> Observations {

@@ -44,15 +44,9 @@ pub(crate) fn observations(job: &Job) -> Observations {
         source: Some(source(job)),
         plan: Some(plan(job)),
         rebuild: Some(Rebuild {
-            ending: Ending::Packed,
             peak_memory_bytes: Some(1),
             root_image: "test".to_owned(),
-            network: Vec::new(),
-            dependencies_pinned: true,
-            cutoff_unreliable: false,
-            reused: None,
-            dependencies: Vec::new(),
-            put_back: Vec::new(),
+            ..Rebuild::ended(Ending::Packed)
         }),
         ..Observations::default()
     }

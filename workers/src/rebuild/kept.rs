@@ -10,7 +10,7 @@ use std::{
 use countersign_core::{
     Sha256, Sha512, canonical,
     plan::Plan,
-    rebuild::{Ending, Rebuild, RequestOutcome},
+    rebuild::{NetworkRequest, Rebuild, RequestOutcome},
 };
 use serde::{Deserialize, Serialize};
 
@@ -66,8 +66,7 @@ impl Kept {
 
     /// The rebuild that was done of exactly this before. None where there is none, where it cannot be read, or where it
     /// installed what this staged tarball is: then the mirror would refuse it today.
-    pub(crate) fn find(&self, order: &Order<'_>, registries: &Registries) -> Option<Rebuilt> {
-        let key = key(order, registries)?;
+    pub(crate) fn find(&self, key: Sha256, order: &Order<'_>) -> Option<Rebuilt> {
         let place = self.place(key);
         let entry: Entry =
             serde_json::from_slice(&fs::read(place.join("entry.json")).ok()?).ok()?;
@@ -86,12 +85,11 @@ impl Kept {
 
     /// Keeps what came out, where something was packed and nothing was refused: what was refused may have been so for
     /// this one staged tarball. A disk that is full is no reason for a job to fail.
-    pub(crate) fn keep(&self, order: &Order<'_>, registries: &Registries, rebuilt: &Rebuilt) {
+    pub(crate) fn keep(&self, key: Sha256, rebuilt: &Rebuilt) {
         let Some(tarball) = rebuilt.tarball.as_deref().filter(|_| may_be_kept(&rebuilt.rebuild))
         else {
             return;
         };
-        let Some(key) = key(order, registries) else { return };
         let entry = Entry {
             rebuild: rebuilt.rebuild.clone(),
             log: rebuilt.log.clone(),
@@ -123,27 +121,13 @@ impl Kept {
 }
 
 fn may_be_kept(rebuild: &Rebuild) -> bool {
-    let packed = match rebuild.ending {
-        Ending::Packed | Ending::PackedAfterError { .. } => true,
-        Ending::Failed { .. }
-        | Ending::TimedOut { .. }
-        | Ending::Silent { .. }
-        | Ending::OutOfMemory { .. }
-        | Ending::OutOfDisk { .. }
-        | Ending::TooManyProcesses { .. }
-        | Ending::OutputTooLarge { .. }
-        | Ending::NeedsNetwork { .. }
-        | Ending::NoPlan { .. }
-        | Ending::AmbiguousPlan { .. }
-        | Ending::LockfileUnusable { .. }
-        | Ending::LockfileForeignHost { .. }
-        | Ending::DependencyFromGit { .. } => false,
-    };
-    packed && rebuild.network.iter().all(|request| request.outcome != RequestOutcome::Refused)
+    let refused = |request: &NetworkRequest| request.outcome == RequestOutcome::Refused;
+    rebuild.ending.packed() && !rebuild.network.iter().any(refused)
 }
 
-/// None where some part of the machine cannot be told: then nothing is kept and nothing reused.
-fn key(order: &Order<'_>, registries: &Registries) -> Option<Sha256> {
+/// The digest of all that a rebuild depends on. None where some part of the machine cannot be told: then nothing is kept
+/// and nothing reused.
+pub(super) fn key(order: &Order<'_>, registries: &Registries) -> Option<Sha256> {
     let mut names: Vec<String> =
         registries.scopes.iter().map(|(scope, to)| format!("@{scope} {}", to.name())).collect();
     names.push(registries.default.name().to_owned());

@@ -150,13 +150,16 @@ pub(crate) async fn run(
     means: &Means<'_>,
     watch: Watch<'_>,
 ) -> Result<Rebuilt, Failure> {
-    let registries = means.upstream.registries();
-    if let Some(kept) = means.kept.and_then(|kept| kept.find(order, registries)) {
-        return Ok(kept);
+    let keyed = means.kept.and_then(|kept| {
+        let key = kept::key(order, means.upstream.registries())?;
+        Some((kept, key))
+    });
+    if let Some(rebuilt) = keyed.and_then(|(kept, key)| kept.find(key, order)) {
+        return Ok(rebuilt);
     }
     let rebuilt = run_anew(order, means, watch).await?;
-    if let Some(kept) = means.kept {
-        kept.keep(order, registries, &rebuilt);
+    if let Some((kept, key)) = keyed {
+        kept.keep(key, &rebuilt);
     }
     Ok(rebuilt)
 }
