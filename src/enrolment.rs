@@ -3,8 +3,10 @@
 
 use countersign_core::{
     PackageName,
+    enrolment::{Enrolment, Mode},
+    plan::Given,
     policy::Policy,
-    source::{Directory, Enrolment, Mode, Repository, TagPattern},
+    source::{Directory, Repository, TagPattern},
 };
 use serde_json::json;
 
@@ -35,6 +37,8 @@ pub struct Proposal {
     pub mode: Mode,
     /// What is asked beyond the rules for everybody.
     pub policy: Policy,
+    /// Parts of the plan that are set by hand.
+    pub plan: Given,
 }
 
 /// Why an enrolment does not take force.
@@ -86,6 +90,7 @@ pub async fn enrol(
         branches: proposal.branches,
         mode: proposal.mode,
         policy: proposal.policy,
+        plan: proposal.plan,
         confirmed_by: maintainer.to_owned(),
         confirmed_at: now,
     };

@@ -4,12 +4,13 @@
 use bytes::Bytes;
 use countersign_core::{
     Access, PackageName, Sha1, Sha512, Subject, Timestamp, Version, archive,
+    enrolment::Enrolment,
     finding::{Code, Finding},
     limits::TARBALL_BYTES_MAX,
     npm_manifest,
     protocol::VerificationId,
     report::{Enforcement, State},
-    source::{Claim, Enrolment},
+    source::Claim,
     verdict::Observations,
 };
 use serde_json::{Map, Value, json};

@@ -2,6 +2,7 @@
 //! what is done stands elsewhere.
 
 mod allow;
+mod by_hand;
 mod check;
 mod compare;
 mod doctor;

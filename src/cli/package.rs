@@ -3,19 +3,21 @@
 
 use std::{
     io::{IsTerminal, Write},
+    path::PathBuf,
     sync::Arc,
 };
 
 use countersign_core::{
     PackageName,
+    enrolment::{Enrolment, Mode},
     finding::Code,
     limits,
     normalisation::Normalisation,
     policy::Policy,
-    source::{Directory, Enrolment, Mode, Repository, TagPattern},
+    source::{Directory, Repository, TagPattern},
 };
 
-use super::{allow, exit, maintainer::first_line_of_stdin};
+use super::{allow, by_hand, exit, maintainer::first_line_of_stdin};
 use crate::{
     app::{App, SystemClock},
     config::{Config, Flags},
@@ -66,6 +68,10 @@ struct EnrolArgs {
     /// Let the named tokens of a staged file differ; may be repeated
     #[arg(long, value_name = "NORMALISATION", value_parser = allow::parser())]
     allow: Vec<Normalisation>,
+    /// Set parts of the plan by hand: a JSON object with any of `node`, `npm`, `package_manager`, `packer`, `install`, `steps`,
+    /// `pack_from`, `clock`, `put_back`
+    #[arg(long, value_name = "FILE")]
+    plan: Option<PathBuf>,
     /// How many minutes a stage waits for its tag
     #[arg(long, default_value_t = limits::TAG_WAIT_MINUTES, value_name = "MINUTES",
           value_parser = clap::value_parser!(u64).range(0..=limits::TAG_WAIT_MINUTES_MAX))]
@@ -82,8 +88,8 @@ fn code(text: &str) -> Result<Code, String> {
 /// Runs it.
 pub(crate) async fn run(args: &PackageArgs, flags: &Flags) -> anyhow::Result<u8> {
     let Command::Enrol(args) = &args.command;
+    let proposal = proposal(args)?;
     let app = App::open(Config::load(flags)?, Arc::new(SystemClock)).await?;
-    let proposal = proposal(args);
     show(&proposal)?;
     let one_time_code = ask_for_code(args)?;
     let confirmed = enrolment::enrol(&app, &args.by, &one_time_code, proposal).await?;
@@ -92,8 +98,8 @@ pub(crate) async fn run(args: &PackageArgs, flags: &Flags) -> anyhow::Result<u8>
     Ok(exit::PASS)
 }
 
-fn proposal(args: &EnrolArgs) -> Proposal {
-    Proposal {
+fn proposal(args: &EnrolArgs) -> anyhow::Result<Proposal> {
+    Ok(Proposal {
         package: args.name.clone(),
         repository: args.repo.clone(),
         directory: args.directory.clone(),
@@ -106,7 +112,8 @@ fn proposal(args: &EnrolArgs) -> Proposal {
             tag_wait_minutes: args.tag_wait_minutes,
             require_branch: !args.any_commit,
         },
-    }
+        plan: by_hand::read(args.plan.as_deref())?,
+    })
 }
 
 /// What the code confirms, shown before it is asked for.
@@ -125,6 +132,9 @@ fn show(proposal: &Proposal) -> anyhow::Result<()> {
     }
     for name in &proposal.policy.allow {
         writeln!(out, "may differ   {name}: {}", name.meaning())?;
+    }
+    for part in proposal.plan.in_words() {
+        writeln!(out, "by hand      {part}")?;
     }
     let mode = match proposal.mode {
         Mode::Enforce => "enforce: nothing but a pass is released",

@@ -6,8 +6,9 @@ use std::fmt::Write;
 use countersign_core::{
     compare::FileComparison,
     finding::Severity,
+    mend::Mend,
     rebuild::RequestOutcome,
-    report::{Report, State},
+    report::{RebuildPart, Report, State},
     search::{Again, Gave},
     verdict::Outcome,
 };
@@ -122,18 +123,10 @@ fn way(report: &Report, out: &mut String) {
         }
     }
     if let Some(rebuild) = &report.rebuild {
-        let memory =
-            rebuild.peak_memory_bytes.map(|b| format!(", {} MiB at most", b / (1024 * 1024)));
-        let reused = rebuild.reused.map(|_| ", done before on this machine and used again");
-        line(
-            "rebuild",
-            format!(
-                "{}{}{}",
-                ending_word(&rebuild.ending),
-                memory.unwrap_or_default(),
-                reused.unwrap_or_default()
-            ),
-        );
+        line("rebuild", rebuilt(rebuild));
+    }
+    for mend in &report.mends {
+        line("mend", mended(mend));
     }
     if let Some(comparison) = &report.comparison {
         let counts = comparison.counts;
@@ -157,6 +150,22 @@ fn way(report: &Report, out: &mut String) {
     if let Some(total) = report.timings_ms.total {
         line("time", format!("{}.{} s", total / 1000, total % 1000 / 100));
     }
+}
+
+/// How the rebuild went, and what of it was done before.
+fn rebuilt(rebuild: &RebuildPart) -> String {
+    let memory = rebuild.peak_memory_bytes.map(|b| format!(", {} MiB at most", b / (1024 * 1024)));
+    let whole = rebuild.reused.map(|_| ", done before on this machine and used again");
+    let install = rebuild.install_reused.map(|_| ", with an install of this machine used again");
+    let ending = ending_word(&rebuild.ending);
+    format!("{ending}{}{}", memory.unwrap_or_default(), whole.or(install).unwrap_or_default())
+}
+
+fn mended(mend: &Mend) -> String {
+    let causes: Vec<&str> = mend.causes.iter().map(|cause| cause.as_str()).collect();
+    let (causes, count) = (causes.join(", "), mend.paths.len());
+    let files = if count == 1 { "1 file".to_owned() } else { format!("{count} files") };
+    format!("a patch for {causes} ({files}): check --patch FILE writes it")
 }
 
 /// The kebab-case word of a value that serialises to one; nothing for null.

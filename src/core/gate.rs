@@ -5,11 +5,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     artifact::{Sha256, Subject},
+    enrolment::{Enrolment, Mode},
     finding::Class,
     limits,
     protocol::VerdictId,
     report::State,
-    source::{Enrolment, Mode},
     timestamp::Timestamp,
     verdict::Outcome,
 };

@@ -27,6 +27,7 @@ fn enrolment(mode: Mode, revision: u32) -> Enrolment {
         branches: vec!["main".to_owned()],
         mode,
         policy: Policy::default(),
+        plan: crate::plan::Given::default(),
         confirmed_by: "ada".to_owned(),
         confirmed_at: NOW,
     }

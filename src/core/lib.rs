@@ -32,6 +32,8 @@ pub mod facts;
 
 pub mod plan;
 
+pub mod enrolment;
+
 pub mod cause;
 pub mod rebuild;
 
@@ -41,6 +43,7 @@ pub mod history;
 pub mod search;
 
 pub mod explain;
+pub mod mend;
 
 pub mod diff;
 

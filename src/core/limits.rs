@@ -36,6 +36,8 @@ pub const PUBLISH_DOCUMENT_SECONDS_MAX: u64 = 5 * 60;
 pub const PUBLISH_DOCUMENT_VALUES_MAX: usize = 100_000;
 /// Any other JSON body that the service reads.
 pub const JSON_BODY_BYTES_MAX: usize = 1024 * 1024;
+/// The patch of one mend: more than this is no small change any more.
+pub const MEND_BYTES_MAX: usize = 64 * 1024;
 /// A file for which a text diff is made; larger ones are shown by size and digest.
 pub const DIFF_BYTES_MAX: u64 = 512 * 1024;
 /// Lines of one diff that a report carries; beyond it the page says how many were left out.
@@ -96,6 +98,10 @@ pub const DEPENDENCIES_BYTES_MAX: u64 = 4 * 1024 * 1024 * 1024;
 pub const PACKUMENT_BYTES_MAX: u64 = 256 * 1024 * 1024;
 /// What a machine keeps of fetched tarballs and packuments; beyond it the least lately used go.
 pub const REGISTRY_CACHE_BYTES_MAX: u64 = 20 * 1024 * 1024 * 1024;
+/// The archive of one `node_modules` that is kept, which the worker holds once while it writes it.
+pub const KEPT_INSTALL_BYTES_MAX: u64 = 1024 * 1024 * 1024;
+/// All kept installs of one machine; what was used longest ago goes first.
+pub const KEPT_INSTALLS_BYTES_MAX: u64 = 8 * 1024 * 1024 * 1024;
 /// A download that has not been written to for so long belongs to a worker that is gone.
 pub const REGISTRY_CACHE_STALE_SECONDS: u64 = 60 * 60;
 /// A cached packument is taken for fresh for so long. Versions never change; only new ones come unseen.

@@ -8,6 +8,7 @@ use uuid::Uuid;
 use crate::{
     artifact::{Sha512, Subject},
     compare::Comparison,
+    plan::Given,
     policy::Policy,
     rebuild::Phase,
     source::SourceRequest,
@@ -74,6 +75,9 @@ pub struct Job {
     pub source: SourceRequest,
     /// What the enrolment asks for.
     pub policy: Policy,
+    /// Parts of the plan that are set by hand.
+    #[serde(default, skip_serializing_if = "Given::is_empty")]
+    pub plan: Given,
     /// When the artifact was staged.
     pub staged_at: Timestamp,
     /// What made it, as far as that was recorded.

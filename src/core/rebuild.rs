@@ -363,6 +363,9 @@ pub struct Rebuild {
     /// The digest of everything that it depended on, where this is a rebuild that was done before and kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reused: Option<Sha256>,
+    /// The digest of everything that the install depended on, where one that was done before and kept was used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub install_reused: Option<Sha256>,
     /// Tracked files that a step had changed and that were put back before packing, up to
     /// [`crate::limits::REPORTED_PUT_BACK_MAX`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -381,6 +384,7 @@ impl Rebuild {
             cutoff_unreliable: false,
             put_back: Vec::new(),
             reused: None,
+            install_reused: None,
             dependencies: Vec::new(),
         }
     }

@@ -7,6 +7,7 @@ use crate::{
     artifact::{Access, Sha1, Sha256, Sha512, Subject},
     compare::{Counts, FileComparison, Level},
     finding::{Class, Finding},
+    mend::Mend,
     normalisation::Applied,
     plan::{self, Install, Plan, Step, Why},
     rebuild::{Dependency, Ending, NetworkRequest},
@@ -252,6 +253,25 @@ impl PlanPart {
         }
     }
 
+    /// The plan itself, of a package in that folder; none where the part was changed since, so that its digest is another.
+    fn whole(&self, directory: &Directory) -> Option<Plan> {
+        let plan = Plan {
+            node: self.node.clone(),
+            npm: self.npm.clone(),
+            package_manager: self.package_manager.clone(),
+            packer: self.packer.clone(),
+            directory: directory.clone(),
+            install: self.install.clone(),
+            build: self.build.clone(),
+            pack: self.pack.clone(),
+            cutoff: self.cutoff,
+            clock: self.clock,
+            put_back: self.put_back,
+            why: self.why.clone(),
+        };
+        (plan.digest() == self.digest).then_some(plan)
+    }
+
     /// Every tool of the plan, each once.
     pub fn tools(&self) -> Vec<&Tool> {
         plan::distinct([&self.node, &self.npm, &self.package_manager, &self.packer])
@@ -276,6 +296,9 @@ pub struct RebuildPart {
     /// The digest of everything that it depended on, where a rebuild of this machine was used again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reused: Option<Sha256>,
+    /// The digest of everything that the install depended on, where one of this machine was used again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub install_reused: Option<Sha256>,
     /// Tracked files that a step had changed and that were put back before packing.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub put_back: Vec<String>,
@@ -338,6 +361,9 @@ pub struct Report {
     pub dependencies: Option<DependenciesPart>,
     /// The comparison.
     pub comparison: Option<ComparisonPart>,
+    /// Changes to the repository that take the causes of differences away, as `git apply` takes them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mends: Vec<Mend>,
     /// Milliseconds of each phase.
     pub timings_ms: Timings,
 }
@@ -382,8 +408,15 @@ impl Report {
             rebuild: None,
             dependencies: None,
             comparison: None,
+            mends: Vec::new(),
             timings_ms: Timings::default(),
         }
+    }
+
+    /// The plan that was followed, with everything that its digest stands for; none where there was no plan, or where the
+    /// report is not as it was written.
+    pub fn followed_plan(&self) -> Option<Plan> {
+        self.plan.as_ref()?.whole(&self.source.as_ref()?.directory)
     }
 
     /// The report of one judged attempt.
@@ -415,6 +448,7 @@ impl Report {
             root_image: rebuild.root_image.clone(),
             network: rebuild.network.clone(),
             reused: rebuild.reused,
+            install_reused: rebuild.install_reused,
             put_back: rebuild.put_back.clone(),
         });
         report.dependencies = seen.rebuild.as_ref().map(|rebuild| DependenciesPart {
@@ -426,6 +460,7 @@ impl Report {
             files: comparison.files.clone(),
             normalisations: comparison.normalisations.clone(),
         });
+        report.mends.clone_from(&seen.mends);
         report.timings_ms = seen.timings;
         report
     }

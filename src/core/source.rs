@@ -1,4 +1,4 @@
-//! Where a package comes from: repositories, tag patterns, enrolments, and the evidence for a commit. Values only: which
+//! Where a package comes from: repositories, tag patterns, and the evidence for a commit. Values only: which
 //! commit a tag names is found out by the worker, and this file says what to make of it.
 
 use std::{fmt, str::FromStr};
@@ -8,7 +8,6 @@ use url::Url;
 
 use crate::{
     artifact::{Invalid, PackageName, Version, text_newtype},
-    policy::Policy,
     timestamp::Timestamp,
 };
 
@@ -210,42 +209,6 @@ impl FromStr for TagPattern {
         }
         Ok(Self(text.to_owned()))
     }
-}
-
-/// What the enrolment's gate does without a pass.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Mode {
-    /// Nothing but a pass opens it.
-    #[default]
-    Enforce,
-    /// A second factor opens it without a pass, recorded and shown as *released unverified*.
-    Observe,
-}
-
-/// What a maintainer confirmed for a package with a second factor. Every change is a new revision.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Enrolment {
-    /// The package.
-    pub package: PackageName,
-    /// Counts from 1.
-    pub revision: u32,
-    /// Where its source is.
-    pub repository: Repository,
-    /// The folder of the package inside it.
-    pub directory: Directory,
-    /// How its tags are named.
-    pub tag_pattern: TagPattern,
-    /// Branches from one of which a released commit has to be reachable.
-    pub branches: Vec<String>,
-    /// What the gate does without a pass.
-    pub mode: Mode,
-    /// What is asked beyond the rules for everybody.
-    pub policy: Policy,
-    /// The maintainer who confirmed it.
-    pub confirmed_by: String,
-    /// When.
-    pub confirmed_at: Timestamp,
 }
 
 /// Who says where the source is. Only `Enrolled` is signed or opens a gate.

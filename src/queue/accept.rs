@@ -5,12 +5,13 @@ use bytes::Bytes;
 use countersign_core::{
     archive,
     compare::Comparison,
+    enrolment::Enrolment,
     finding::{Class, Code, Finding},
     limits::{TAG_LOOK_FIRST_SECONDS, TAG_LOOK_SECONDS_MAX, TAG_WAIT_MINUTES_MAX},
     policy::Policy,
     protocol::{Attempt, Judged, LeaseId, WorkerReport},
     report::State,
-    source::{Enrolment, Reference, SourceRequest, Trust},
+    source::{Reference, SourceRequest, Trust},
     verdict::{Observations, Outcome, examine, judge},
 };
 use serde_json::json;

@@ -3,12 +3,13 @@
 
 use countersign_core::{
     Sha256, Sha512, Timestamp, attestation,
+    enrolment::Enrolment,
     finding::{Code, Finding},
     limits::{ATTEMPTS_MAX, RETRY_FIRST_SECONDS, RETRY_HOURS_MAX},
     policy::Policy,
     protocol::{Judged, VerdictId},
     report::{Report, State},
-    source::{Enrolment, FirstSight, Trust},
+    source::{FirstSight, Trust},
     verdict::{Observations, Outcome, judge},
 };
 use serde_json::json;

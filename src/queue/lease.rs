@@ -94,6 +94,7 @@ async fn give(
             subject: due.subject,
             source,
             policy: enrolment.policy,
+            plan: enrolment.plan,
             staged_at: due.staged_at,
             recorded,
         };

@@ -17,8 +17,9 @@ pub use sweep::sweep;
 
 use countersign_core::{
     Timestamp,
+    enrolment::Enrolment,
     protocol::VerificationId,
-    source::{Enrolment, Reachable, Reference, SourceRequest, Trust},
+    source::{Reachable, Reference, SourceRequest, Trust},
 };
 use serde_json::Value;
 

@@ -1,6 +1,6 @@
 //! Enrolments: every revision is kept, the newest holds.
 
-use countersign_core::{PackageName, source::Enrolment};
+use countersign_core::{PackageName, enrolment::Enrolment};
 
 use super::{
     Connection, Result, Writer,

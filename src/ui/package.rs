@@ -4,7 +4,7 @@
 use askama::Template;
 use countersign_core::{
     Timestamp,
-    source::{Enrolment, Mode},
+    enrolment::{Enrolment, Mode},
 };
 
 use super::{
@@ -105,6 +105,9 @@ fn facts(enrolment: &Enrolment) -> Vec<(&'static str, String)> {
     if !policy.fail_on.is_empty() {
         let codes: Vec<&str> = policy.fail_on.iter().map(|code| code.as_str()).collect();
         facts.push(("Fails also on", codes.join(", ")));
+    }
+    if !enrolment.plan.is_empty() {
+        facts.push(("Plan, by hand", enrolment.plan.in_words().join("; ")));
     }
     facts.push(("Revision", enrolment.revision.to_string()));
     let confirmed = format!("{}, {}", enrolment.confirmed_by, absolute(enrolment.confirmed_at));

@@ -130,6 +130,7 @@ fn observed(ending: Ending) -> Observations {
         again: None,
         history: None,
         rebuild: Some(rebuilt(ending)),
+        mends: Vec::new(),
         undetermined: None,
         timings: Timings {
             fetch: Some(312),
@@ -408,8 +409,8 @@ pub(crate) fn package_page() -> super::package::PackagePage {
         package::{PackagePage, Release},
     };
     use countersign_core::{
+        enrolment::{Enrolment, Mode},
         gate::Decision,
-        source::{Enrolment, Mode},
     };
     let release = |version: &str, report: &Report, decision, hours: i64| Release {
         id: ID.to_owned(),
@@ -435,6 +436,7 @@ pub(crate) fn package_page() -> super::package::PackagePage {
         branches: vec!["main".to_owned()],
         mode: Mode::Enforce,
         policy: Policy::default(),
+        plan: countersign_core::plan::Given::default(),
         confirmed_by: "ada".to_owned(),
         confirmed_at: NOW.plus_seconds(-90 * 86_400),
     };

@@ -12,7 +12,7 @@ use countersign_core::{
     facts::FolderFacts,
     plan::Plan,
     policy::Policy,
-    rebuild::{Ending, Phase, Rebuild},
+    rebuild::{Dependency, Ending, Phase, Rebuild},
     search::{Again, Candidate, Gave},
     verdict::{is_match, permission},
 };
@@ -37,6 +37,8 @@ pub(crate) struct Bench<'a> {
     pub(crate) checkout: &'a Checkout,
     /// What it is built with.
     pub(crate) tools: &'a Tools,
+    /// What another rebuild installed, where that one is done again.
+    pub(crate) only: Option<&'a [Dependency]>,
     /// Who is told.
     pub(crate) watch: Watch<'a>,
 }
@@ -158,6 +160,7 @@ impl Bench<'_> {
             tree: &self.checkout.tree,
             subject: self.subject,
             locked: locked(self.checkout),
+            only: self.only,
             scopes: self.checkout.facts.scopes(),
             again,
         };

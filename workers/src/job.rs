@@ -12,7 +12,7 @@ use countersign_core::{
     limits::LOG_BYTES_MAX,
     plan::{self, Declared, Offer, Plan, PlanProblem, warnings},
     protocol::{Attempt, Job, Judged},
-    rebuild::{Ending, Rebuild},
+    rebuild::{Dependency, Ending, Rebuild},
     verdict::{Observations, explained, judge},
 };
 
@@ -26,6 +26,15 @@ use crate::{
     sandbox::KeptLog,
     toolchain,
 };
+
+/// A rebuild of before, which is to be done again exactly: no other plan is tried, and nothing else is installed.
+#[derive(Clone, Debug)]
+pub struct Replay {
+    /// The plan that was followed.
+    pub plan: Plan,
+    /// What was installed, each by its bytes.
+    pub dependencies: Vec<Dependency>,
+}
 
 /// What a job hands over.
 pub struct Output {
@@ -47,9 +56,34 @@ pub async fn run(
     tools: &Tools,
     watch: Watch<'_>,
 ) -> anyhow::Result<Output> {
+    told(job, staged, tools, None, watch).await
+}
+
+/// Does a job by one recorded plan, with the dependencies that were recorded.
+///
+/// # Errors
+/// As [`run`].
+pub async fn replay(
+    job: &Job,
+    staged: &Bytes,
+    tools: &Tools,
+    recorded: &Replay,
+    watch: Watch<'_>,
+) -> anyhow::Result<Output> {
+    told(job, staged, tools, Some(recorded), watch).await
+}
+
+async fn told(
+    job: &Job,
+    staged: &Bytes,
+    tools: &Tools,
+    replay: Option<&Replay>,
+    watch: Watch<'_>,
+) -> anyhow::Result<Output> {
     let started = Instant::now();
     let mut story = Story {
         job,
+        replay,
         watch,
         seen: Observations::default(),
         comparison: None,
@@ -74,6 +108,7 @@ enum Ended {
 /// A job under way, with everything that was found out.
 struct Story<'a> {
     job: &'a Job,
+    replay: Option<&'a Replay>,
     watch: Watch<'a>,
     seen: Observations,
     comparison: Option<Comparison>,
@@ -165,13 +200,17 @@ impl Story<'_> {
 
     /// The candidates, fixed before the staged files are looked at.
     fn plan(&mut self, checkout: &Checkout, tools: &Tools) -> Option<Vec<Plan>> {
+        if let Some(replay) = self.replay {
+            return Some(vec![replay.plan.clone()]);
+        }
         let declared = Declared {
             node: self.job.recorded.node.clone(),
             npm: self.job.recorded.npm.clone(),
             tag_first_seen: self.job.source.first_sight.as_ref().map(|sight| sight.at),
         };
         let offer = Offer { pins: toolchain::pins(), registry_hosts: &tools.registry_hosts };
-        match plan::candidates(&checkout.facts, &checkout.source, &declared, &offer) {
+        let (facts, source) = (&checkout.facts, &checkout.source);
+        match plan::candidates(facts, source, &declared, &self.job.plan, &offer) {
             Ok(plans) => Some(plans),
             Err(problem) => {
                 self.seen.rebuild = Some(Rebuild::ended(ending_of(problem)));
@@ -189,7 +228,8 @@ impl Story<'_> {
         tools: &Tools,
     ) -> anyhow::Result<()> {
         let (subject, watch) = (&self.job.subject, self.watch);
-        let bench = Bench { subject, archive, policy: &self.job.policy, checkout, tools, watch };
+        let (policy, only) = (&self.job.policy, self.replay.map(|replay| &*replay.dependencies));
+        let bench = Bench { subject, archive, policy, checkout, tools, only, watch };
         match candidates::search(&bench, plans, &mut self.log).await {
             Ok(found) => rebuild::on_a_thread(|| self.settle(found, archive, checkout)),
             Err(Failure::Undetermined(finding, log)) => {
@@ -219,6 +259,9 @@ impl Story<'_> {
         let compared = tried.archive.as_ref().zip(tried.comparison);
         self.comparison =
             compared.map(|(rebuilt, found)| explained(found, archive, rebuilt, &self.seen));
+        if let Some(comparison) = self.comparison.as_ref().filter(|_| !equal) {
+            self.seen.mends = past::mends(comparison, checkout);
+        }
         self.seen.timings.compare = Some(tried.compare_millis + millis(started));
         self.seen.rebuild = Some(tried.rebuild);
         self.rebuilt = tried.tarball;

@@ -6,11 +6,12 @@ use countersign_core::{
     archive::Archive,
     compare::Comparison,
     finding::{Code, Finding, Severity},
+    mend::{self, Committed, Mend},
     source::Evidence,
     verdict::Observations,
 };
 
-use crate::checkout::{CheckoutError, HistoryPlace};
+use crate::checkout::{Checkout, CheckoutError, HistoryPlace, Kind};
 
 /// Adds the evidence that can be inferred, and where the staged files are `differing` from the rebuilt ones, what the history
 /// says of these. Reads git's objects and blocks the calling thread.
@@ -28,6 +29,25 @@ pub(crate) fn look_back(
     }
     if let Some(source) = &mut seen.source {
         source.evidence.extend(inferred);
+    }
+}
+
+/// Changes to the repository that take the causes of differences away, from the few committed files that they change.
+/// Reads git's objects and blocks the calling thread.
+pub(crate) fn mends(comparison: &Comparison, checkout: &Checkout) -> Vec<Mend> {
+    let directory = &checkout.source.directory;
+    let needed = mend::needed(comparison, directory);
+    let mut committed = mend::Tree::new();
+    let mut put = |path: &str, kind: Kind, bytes: &[u8]| -> Result<(), CheckoutError> {
+        if let Kind::File { executable } = kind {
+            committed.insert(path.to_owned(), Committed { text: bytes.to_owned(), executable });
+        }
+        Ok(())
+    };
+    // What cannot be read cannot be changed either.
+    match told(checkout.tree.only(|path| needed.contains(path)).export(&mut put)) {
+        Some(Ok(())) => mend::mends(comparison, directory, &committed),
+        Some(Err(_)) | None => Vec::new(),
     }
 }
 

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, path::PathBuf};
 
 use crate::{
     checkout::GitCache,
-    rebuild::{self, Kept, Means},
+    rebuild::{self, Installs, Kept, Means},
     sandbox::Limits,
     settings::Settings,
     toolchain::Cache,
@@ -27,6 +27,7 @@ pub struct Tools {
     limits: Limits,
     init: PathBuf,
     kept: Option<Kept>,
+    installs: Option<Installs>,
 }
 
 impl Tools {
@@ -42,7 +43,17 @@ impl Tools {
         let registry_hosts = settings.upstream.registries.hosts();
         let limits = settings.limits.clone().into_sandbox();
         let (work, init) = (settings.work.clone(), PathBuf::from(OWN_PROGRAM));
-        Ok(Self { upstream, cache, git, work, registry_hosts, limits, init, kept: None })
+        Ok(Self {
+            upstream,
+            cache,
+            git,
+            work,
+            registry_hosts,
+            limits,
+            init,
+            kept: None,
+            installs: None,
+        })
     }
 
     /// The same, with a program other than the running one at the sandbox's door, as
@@ -52,14 +63,16 @@ impl Tools {
         Self { init, ..self }
     }
 
-    /// The same, with rebuilds of this machine used again where everything that they depend on is the same: for many
-    /// tarballs of one commit. A report says where it was so. The service's own workers never do it.
+    /// The same, with rebuilds and installs of this machine used again where everything that they depend on is the same: for
+    /// many tarballs of one commit, and for the next commit with the same lockfile. A report says where it was so. The
+    /// service's own workers never do it.
     ///
     /// # Errors
-    /// The folder cannot be made.
+    /// A folder cannot be made.
     pub fn reusing_rebuilds(self, settings: &Settings) -> std::io::Result<Self> {
         let kept = Kept::open(settings.cache.join("rebuilds"))?;
-        Ok(Self { kept: Some(kept), ..self })
+        let installs = Installs::open(settings.cache.join("installs"))?;
+        Ok(Self { kept: Some(kept), installs: Some(installs), ..self })
     }
 
     /// Clears away what workers that died left on this machine. A worker does it when it starts; jobs of living workers
@@ -79,6 +92,7 @@ impl Tools {
             limits: self.limits.clone(),
             init: &self.init,
             kept: self.kept.as_ref(),
+            installs: self.installs.as_ref(),
         }
     }
 }

@@ -160,6 +160,12 @@ async fn checked(row: &Row, args: &CheckArgs) -> anyhow::Result<Line> {
             command.args([flag, value]);
         }
     }
+    for name in &args.allow {
+        command.args(["--allow", name.as_str()]);
+    }
+    if let Some(file) = &args.plan {
+        command.arg("--plan").arg(file);
+    }
     if args.reuse {
         command.arg("--reuse");
     }

@@ -2,6 +2,8 @@
 //! is run, and its report is printed. This file decides nothing about the verdict.
 
 mod batch;
+mod patch;
+mod recorded;
 mod table;
 mod worktree;
 
@@ -22,10 +24,10 @@ use countersign_core::{
     verdict::{Observations, Outcome, Verdict, judge},
 };
 
-use countersign_worker::progress::Watch;
+use countersign_worker::{job, progress::Watch};
 
 use super::{
-    allow, exit, render,
+    allow, by_hand, exit, render,
     subject::{self, Fetched},
     terminal::{self, Colour},
 };
@@ -52,13 +54,23 @@ pub(crate) struct CheckArgs {
     /// Let the named tokens differ; may be given more than once
     #[arg(long, value_name = "NORMALISATION", value_parser = allow::parser())]
     allow: Vec<Normalisation>,
+    /// Set parts of the plan by hand: a JSON object with any of `node`, `npm`, `package_manager`, `packer`, `install`, `steps`,
+    /// `pack_from`, `clock`, `put_back`
+    #[arg(long, value_name = "FILE")]
+    plan: Option<PathBuf>,
+    /// Do the rebuild of this report again: by its plan alone, with what it installed and nothing else
+    #[arg(long, value_name = "REPORT", conflicts_with_all = ["reuse", "plan", "before", "batch", "reference", "directory"])]
+    replay: Option<PathBuf>,
+    /// Write the change that would mend what differs, as `git apply` takes it, where something mechanical mends it
+    #[arg(long, value_name = "FILE", conflicts_with = "batch")]
+    patch: Option<PathBuf>,
     /// Print the report as JSON and nothing else
     #[arg(long)]
     json: bool,
     /// Keep the staged and the rebuilt tarball, the log and the report in this folder
     #[arg(long, value_name = "DIR")]
     keep: Option<PathBuf>,
-    /// Use a rebuild of this machine again where everything that it depends on is the same; the report says so
+    /// Use a rebuild or an install of this machine again where everything that it depends on is the same; the report says so
     #[arg(long)]
     reuse: bool,
     #[command(flatten)]
@@ -97,35 +109,66 @@ pub(crate) async fn run(args: &CheckArgs) -> anyhow::Result<u8> {
     if let Some(table) = args.batch.table() {
         return batch::run(args, table).await;
     }
+    if let Some(file) = &args.replay {
+        let recording = recorded::read(file)?;
+        let named = args.subject.clone().unwrap_or_else(|| recording.subject());
+        return verify(args, &named, About::Recorded(&recording)).await;
+    }
     let Some(named) = args.subject.as_deref() else {
         let tree = worktree::pack()?;
-        return verify(&args.of_work_tree(&tree)?, &tree.tarball.to_string_lossy(), true).await;
+        let named = tree.tarball.to_string_lossy().into_owned();
+        return verify(&args.of_work_tree(&tree)?, &named, About::Planned).await;
     };
-    verify(args, named, false).await
+    verify(args, named, About::Released).await
 }
 
-/// One verification. Of a work tree what is said at the end is about a release that is still to come.
-async fn verify(args: &CheckArgs, named: &str, before_release: bool) -> anyhow::Result<u8> {
+/// What a verification is about.
+#[derive(Clone, Copy)]
+enum About<'a> {
+    /// What somebody staged or published.
+    Released,
+    /// What is still to be released: what is said at the end is about that.
+    Planned,
+    /// What a report is about, done again.
+    Recorded(&'a recorded::Recording),
+}
+
+/// One verification.
+async fn verify(args: &CheckArgs, named: &str, about: About<'_>) -> anyhow::Result<u8> {
     let tools = super::tools::open(&args.flags, args.reuse)?;
     let fetched = match subject::fetch(named, &tools.upstream).await? {
         Ok(fetched) => fetched,
         Err(finding) => return could_not_fetch(args, &finding),
     };
-    let job = job_for(args, &fetched)?;
+    let job = match about {
+        About::Released | About::Planned => job_for(args, &fetched)?,
+        About::Recorded(recording) => job_again(args, recording, &fetched)?,
+    };
     let progress = super::progress::Progress::for_terminal(args.json);
     let cancel = AtomicBool::new(false);
     let watch = Watch { progress: &progress, cancel: &cancel };
-    let output = countersign_worker::job::run(&job, &fetched.tarball, &tools, watch).await?;
+    let output = match about {
+        About::Released | About::Planned => job::run(&job, &fetched.tarball, &tools, watch).await?,
+        About::Recorded(recording) => {
+            job::replay(&job, &fetched.tarball, &tools, &recording.replay, watch).await?
+        }
+    };
     progress.finish();
     let judged = judged_of(output.attempt);
     let mut report = report_of(&job, &fetched, &judged);
-    if before_release && report.verdict == Some(Outcome::Pass) {
+    if matches!(about, About::Planned) && report.verdict == Some(Outcome::Pass) {
         report.next.what = "A release of this commit would pass: tag it and stage it.".to_owned();
     }
     if let Some(folder) = &args.keep {
         keep(folder, &fetched, &report, output.rebuilt.as_deref(), output.log.as_deref())?;
     }
     print(args, &report, &fetched, judged.comparison.as_ref(), output.rebuilt.as_deref())?;
+    if let Some(file) = &args.patch {
+        terminal::complain(&patch::write(file, &report)?);
+    }
+    if let About::Recorded(recording) = about {
+        terminal::complain(&recording.compared_with(&report));
+    }
     Ok(exit::of_verdict(report.verdict))
 }
 
@@ -150,9 +193,34 @@ fn job_for(args: &CheckArgs, fetched: &Fetched) -> anyhow::Result<Job> {
             claims: claims.collect(),
         },
         policy: Policy { allow: args.allow.clone(), ..Policy::default() },
+        plan: by_hand::read(args.plan.as_deref())?,
         staged_at: fetched.staged_at,
         recorded: fetched.recorded.clone(),
     })
+}
+
+/// The job of a report that is done again: its source, held to its commit.
+fn job_again(
+    args: &CheckArgs,
+    recording: &recorded::Recording,
+    fetched: &Fetched,
+) -> anyhow::Result<Job> {
+    recording.is_about(fetched)?;
+    let source = recording.source()?;
+    let given = args.repo.as_deref().map(repository).transpose()?;
+    let mut job = job_for(args, fetched)?;
+    job.source = SourceRequest {
+        trust: Trust::Given,
+        repository: Some(given.unwrap_or_else(|| source.repository.clone())),
+        directory: Some(source.directory.clone()),
+        reference: Reference::Named(source.tag.clone()),
+        first_sight: Some(recording.first_sight()?),
+        ..job.source
+    };
+    if job.policy.allow.is_empty() {
+        job.policy.allow = recording.allowed();
+    }
+    Ok(job)
 }
 
 /// A URL, or a path that is made absolute here since the worker runs elsewhere.

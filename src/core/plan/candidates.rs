@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use super::{
-    Clock, Install, Plan, Why, few, manager, managers,
+    Clock, Given, GivenInstall, Install, Plan, Why, few, manager, managers,
     release::{self, Release},
     scripts, settings,
     steps::{self, Building},
@@ -61,7 +61,7 @@ pub enum PlanProblem {
     Ambiguous(String),
 }
 
-/// The plans for a tree, at least one and at most six.
+/// The plans for a tree, at least one and at most six. What is `given` holds in every one of them.
 ///
 /// # Errors
 /// What makes every plan impossible.
@@ -69,13 +69,23 @@ pub fn candidates(
     facts: &SourceFacts,
     source: &Source,
     declared: &Declared,
+    given: &Given,
     offer: &Offer<'_>,
 ) -> Result<Vec<Plan>, PlanProblem> {
+    given.refuse(offer.pins)?;
     let releases = release::releases(facts);
-    let release = steps::decided(&releases)?;
+    let packs_it = |release: &&Release| given.pack_from.as_ref() == Some(&release.folder);
+    let release = match releases.iter().find(packs_it) {
+        Some(release) => Some(release),
+        None if given.pack_from.is_some() => steps::decided(&releases).unwrap_or_default(),
+        None => steps::decided(&releases)?,
+    };
     let place = manager::place(facts);
-    let chosen = manager::choose(facts, place, release);
-    let ground = Ground { facts, source, declared, offer, release, place };
+    let mut chosen = manager::choose(facts, place, release);
+    if let Some(manager) = given.manager() {
+        (chosen.manager, chosen.other) = (manager, None);
+    }
+    let ground = Ground { facts, source, declared, given, offer, release, place };
     let tools = ground.tools(chosen.manager, &chosen.because);
     let first = ground.plan(&tools);
     let by_other = chosen.other.map(|other| {
@@ -93,11 +103,12 @@ pub fn candidates(
     }
     let varied = ground.varied(&plans[0], &tools)?;
     plans.extend(varied);
-    let mut cheap = ground.as_committed(&plans);
+    let mut cheap = if given.settles_building() { Vec::new() } else { ground.as_committed(&plans) };
     if !cheap.is_empty() {
         cheap.extend(plans.iter().find_map(|plan| few::of(facts, plan)));
     }
     plans.splice(0..0, cheap);
+    plans.iter_mut().for_each(|plan| given.set_rest(plan));
     let mut seen = BTreeSet::new();
     plans.retain(|plan| seen.insert(plan.digest().to_string()));
     plans.truncate(CANDIDATES_MAX);
@@ -139,6 +150,7 @@ struct Ground<'a> {
     facts: &'a SourceFacts,
     source: &'a Source,
     declared: &'a Declared,
+    given: &'a Given,
     offer: &'a Offer<'a>,
     release: Option<&'a Release>,
     place: &'a FolderFacts,
@@ -154,22 +166,25 @@ impl Ground<'_> {
             commit_time: self.source.commit_time,
             declared: self.declared,
         };
-        tools::choose(&wanted, because, self.offer)
+        let mut tools = tools::choose(&wanted, because, self.offer);
+        self.given.set_tools(&mut tools);
+        tools
     }
 
     fn plan(&self, tools: &Tools) -> Result<Plan, PlanProblem> {
-        let building = steps::building(self.facts, self.place, self.release, tools);
+        let mut building = steps::building(self.facts, self.place, self.release, tools);
+        self.given.set_building(&mut building);
         let Building { steps: build, folder, why: reasons } = &building;
         let mut why = tools.why.clone();
         why.extend(reasons.iter().cloned());
-        let install = if building.needs_install() {
+        let install = if self.given.install.is_some() || building.needs_install() {
             self.install(tools, &mut why)?
         } else {
             let because = "no script that publishing runs can change the tarball";
             why.push(Why { choice: "no install".to_owned(), because: because.to_owned() });
             Install::None
         };
-        if folder != self.facts.directory() {
+        if folder != self.facts.directory() && self.given.pack_from.is_none() {
             let because = match self.release {
                 Some(release) if release.folder == *folder => {
                     format!("{} publishes it", release.place)
@@ -203,7 +218,36 @@ impl Ground<'_> {
         })
     }
 
+    /// How dependencies come onto the disk: as it was set by hand, else as the tree has them.
     fn install(&self, tools: &Tools, why: &mut Vec<Why>) -> Result<Install, PlanProblem> {
+        let by_hand = |choice: &str| {
+            let because = "it was set by hand".to_owned();
+            Why { choice: choice.to_owned(), because }
+        };
+        match self.given.install {
+            None => self.found_install(tools, why),
+            Some(GivenInstall::None) => {
+                why.push(by_hand("no install"));
+                Ok(Install::None)
+            }
+            Some(GivenInstall::AsOfCutoff) => {
+                why.push(by_hand("install as of the cut-off"));
+                let argv = managers::install_without_lockfile(&tools.manager);
+                Ok(Install::AsOfCutoff { directory: self.place.directory.clone(), argv })
+            }
+            Some(GivenInstall::Lockfile) => match self.found_install(tools, why)? {
+                found @ Install::Lockfile { .. } => Ok(found),
+                Install::None | Install::AsOfCutoff { .. } => {
+                    Err(PlanProblem::LockfileUnusable(format!(
+                        "An install by the lockfile was set by hand, and `{}` holds none of {}.",
+                        self.place.directory, tools.manager.name
+                    )))
+                }
+            },
+        }
+    }
+
+    fn found_install(&self, tools: &Tools, why: &mut Vec<Why>) -> Result<Install, PlanProblem> {
         let packages =
             [self.place.package.as_ref().unwrap_or(&self.facts.package), &self.facts.package];
         let members = self.facts.members.iter().map(|member| &member.package);

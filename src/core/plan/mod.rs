@@ -3,13 +3,14 @@
 //!
 //! `candidates` puts plans together from facts: `release` (with `call` and `settings`) reads how the tree publishes,
 //! `manager` says what installs and where, `tools` with which versions, `scripts` what a script does, `steps` what runs;
-//! `managers` in which words each package manager is told.
+//! `managers` in which words each package manager is told. `given` is what a person sets by hand.
 
 use serde::{Deserialize, Serialize};
 
 mod call;
 mod candidates;
 mod few;
+mod given;
 mod manager;
 pub mod managers;
 mod release;
@@ -22,6 +23,7 @@ mod tools;
 mod tests;
 
 pub use candidates::{Declared, Offer, PlanProblem, candidates, version_writer, warnings};
+pub use given::{ExactTool, Given, GivenInstall, GivenStep};
 
 use crate::{
     artifact::Sha256, canonical, source::Directory, timestamp::Timestamp, toolchain::Tool,

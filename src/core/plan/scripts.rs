@@ -102,6 +102,9 @@ impl Reading<'_> {
             return vec![name.to_owned()];
         };
         let all = parts.len();
+        if all == 0 {
+            return Vec::new();
+        }
         let kept: Vec<&str> = parts.into_iter().filter(|part| self.counts(part)).collect();
         let inner: Vec<String> =
             kept.iter().flat_map(|part| self.expanded(part, depth + 1)).collect();
@@ -152,7 +155,8 @@ impl Reading<'_> {
                 read.why.push(Why { choice: format!("run `{event}`"), because });
                 continue;
             };
-            let kept: Vec<&str> = parts.iter().copied().filter(|name| self.counts(name)).collect();
+            let makes = |name: &&str| self.counts(name) && !self.expanded(name, 0).is_empty();
+            let kept: Vec<&str> = parts.iter().copied().filter(makes).collect();
             for name in &kept {
                 push(&mut read.run, name);
                 let because = format!("`{event}`, which npm runs when it publishes, runs it");
@@ -185,7 +189,9 @@ impl Reading<'_> {
 
     /// The scripts that one command runs: none where it is idle, no answer where it is not in the list.
     fn command<'t>(&self, command: &'t str) -> Option<Vec<&'t str>> {
-        let words = plain_words(command)?;
+        let Some(words) = plain_words(command) else {
+            return is_idle_with_quotes(command).then(Vec::new);
+        };
         let known = |name: &&str| self.scripts.contains_key(*name);
         match words.as_slice() {
             ["npm" | "pnpm" | "yarn", "run" | "run-script", name] if known(name) => {
@@ -199,7 +205,7 @@ impl Reading<'_> {
             ["git", "push" | "tag" | "status" | "diff", ..] => Some(Vec::new()),
             ["prettier", rest @ ..] if rest.contains(&"--check") => Some(Vec::new()),
             ["tsc", "--noEmit"] | ["vitest", "run"] | ["echo", ..] => Some(Vec::new()),
-            [program, ..] if IDLE_PROGRAMS.contains(program) => Some(Vec::new()),
+            words if is_idle(words) => Some(Vec::new()),
             _ => None,
         }
     }
@@ -230,6 +236,23 @@ fn push(run: &mut Vec<String>, name: &str) {
     if !run.iter().any(|known| known == name) {
         run.push(name.to_owned());
     }
+}
+
+/// Whether the words call an idle program, by itself or by way of npx.
+fn is_idle(words: &[&str]) -> bool {
+    let program = match words {
+        ["npx", rest @ ..] => rest.iter().find(|word| !word.starts_with('-')),
+        words => words.first(),
+    };
+    program.is_some_and(|program| IDLE_PROGRAMS.contains(program))
+}
+
+/// Whether an idle program is all that a command calls, though it hands on words that are quoted: nothing in it could begin
+/// another command.
+fn is_idle_with_quotes(command: &str) -> bool {
+    const JOINTS: [char; 12] = [';', '|', '&', '<', '>', '`', '(', ')', '{', '}', '\\', '\n'];
+    let words: Vec<&str> = command.split_whitespace().collect();
+    !command.contains(JOINTS) && is_idle(&words)
 }
 
 /// The words of a command that no shell has to read; none where it would change them.

@@ -18,6 +18,7 @@ use crate::{
     compare::{Comparison, Level},
     finding::{Class, Code, Finding},
     history::History,
+    mend::Mend,
     plan::Plan,
     policy::Policy,
     rebuild::Rebuild,
@@ -88,6 +89,9 @@ pub struct Observations {
     /// What the history says of the staged files, where they differ.
     #[serde(default)]
     pub history: Option<History>,
+    /// Changes to the repository that take the causes of differences away.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mends: Vec<Mend>,
     /// What kept us from finding out.
     pub undetermined: Option<Finding>,
     /// How long each phase took.

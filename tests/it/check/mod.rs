@@ -1,6 +1,9 @@
 //! `countersign check` as a person runs it: over a table of packages, over ten mutants of a good tarball, and in a work tree before a release.
 
+mod again;
 mod batch;
+mod by_hand;
+mod patch;
 mod worktree;
 
 use std::{path::Path, process::Command};

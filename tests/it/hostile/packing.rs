@@ -60,6 +60,23 @@ async fn a_script_that_fails_does_not_keep_the_next_one_from_its_work() {
     told.expect(Outcome::Pass, Code::BuildExitedNonzero);
 }
 
+/// An npm of these versions runs `prepare` as it packs, whatever it is told: one that installs hooks fails outside of a work tree,
+/// and what it writes would be in the tarball.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_npm_runs_a_script_while_it_packs() {
+    let bench = Bench::new();
+    for npm in ["8.19.4", "9.9.4", "10.9.9"] {
+        let package = format!(
+            r#"{{"name":"{NAME}","version":"{VERSION}","packageManager":"npm@{npm}","files":["{BUILT}","more.txt"],
+                "scripts":{{"prepare":"exit 3","prepack":"node prepack.js"}}}}"#
+        );
+        let told = bench.verify(&building_and("").with_package(&package)).await;
+        told.expect_pass();
+        let packer = told.judged.observations.plan.as_ref().unwrap().packer.to_string();
+        assert_eq!(packer, format!("npm {npm}"));
+    }
+}
+
 /// Followed, the setting would send npm to a host that nobody configured.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_scope_that_the_tree_sends_elsewhere_is_answered_by_the_registry() {

@@ -347,6 +347,7 @@ pub(crate) fn job(staged: &[u8], repository: &str) -> Job {
             claims: Vec::new(),
         },
         policy: Policy::default(),
+        plan: countersign_core::plan::Given::default(),
         staged_at: "2026-01-16T12:00:00Z".parse::<Timestamp>().unwrap(),
         recorded: Recorded::default(),
     }

@@ -25,12 +25,13 @@ use countersign::{
 };
 use countersign_core::{
     Timestamp,
+    enrolment::Mode,
     limits::{LEASE_SECONDS, RETRY_FIRST_SECONDS},
     policy::Policy,
     protocol::VerificationId,
     rebuild::Phase,
     report::Report,
-    source::{Mode, TagPattern},
+    source::TagPattern,
 };
 use countersign_worker::{
     settings::Settings,
@@ -129,6 +130,7 @@ impl Service {
             branches: vec!["main".to_owned()],
             mode: Mode::Enforce,
             policy: Policy::default(),
+            plan: countersign_core::plan::Given::default(),
         };
         enrolment::enrol(&self.app, "ada", &code, proposal).await.unwrap();
         let new = NewToken {

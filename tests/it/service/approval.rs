@@ -9,10 +9,10 @@ use countersign::{
 };
 use countersign_core::{
     Timestamp,
+    enrolment::Mode,
     gate::Shown,
     limits::GUESSES_MAX,
     protocol::{VerdictId, VerificationId},
-    source::Mode,
 };
 use uuid::Uuid;
 

@@ -6,6 +6,7 @@ use countersign::{
 };
 use countersign_core::{
     limits::{ATTEMPTS_MAX, LEASE_SECONDS, RETRY_HOURS_MAX},
+    plan::Given,
     protocol::{Heartbeat, HeartbeatAnswer, Lease, LeaseId, VerificationId},
     rebuild::Phase,
     report::State,
@@ -43,6 +44,22 @@ async fn a_job_is_in_one_workers_hands_at_a_time() {
     assert_eq!(queue::lease(&fixture.app, token, "second").await.unwrap(), None);
     let other = fixture.another_process().await;
     assert_eq!(queue::lease(&other, token, "third").await.unwrap(), None);
+}
+
+/// The parts of the plan that a maintainer confirmed reach the worker as they were confirmed, and those of another revision do
+/// not stay behind.
+#[tokio::test]
+async fn a_worker_is_told_what_the_enrolment_sets_of_the_plan() {
+    let fixture = Fixture::new().await;
+    let ada = fixture.add_maintainer("ada").await;
+    let text = r#"{"node":"22.23.3","steps":[{"argv":["node","make.js"]}]}"#;
+    let given: Given = serde_json::from_str(text).unwrap();
+    let set = given.clone();
+    fixture.enrol("ada", &ada, |proposal| proposal.plan = set).await;
+    let (_, _, lease) = leased(&fixture).await;
+    assert_eq!(lease.job.plan, given);
+    let sent = serde_json::to_value(&lease.job).unwrap();
+    assert_eq!(sent["plan"]["steps"][0]["argv"][1], "make.js");
 }
 
 #[tokio::test]

@@ -9,8 +9,9 @@ use countersign::store::{
 };
 use countersign_core::{
     Sha256,
+    enrolment::{Enrolment, Mode},
     policy::Policy,
-    source::{Enrolment, Mode, TagPattern},
+    source::TagPattern,
 };
 use uuid::Uuid;
 
@@ -152,6 +153,7 @@ async fn every_revision_of_an_enrolment_is_kept_and_none_is_written_twice() {
         branches: vec!["main".to_owned()],
         mode: Mode::Observe,
         policy: Policy::default(),
+        plan: countersign_core::plan::Given::default(),
         confirmed_by: "ada".to_owned(),
         confirmed_at: fixture.app.now(),
     };

@@ -21,11 +21,8 @@ use countersign::{
     tokens::{self, NewToken},
 };
 use countersign_core::{
-    Timestamp,
-    policy::Policy,
-    protocol::VerificationId,
-    report::Report,
-    source::{Mode, TagPattern},
+    Timestamp, enrolment::Mode, policy::Policy, protocol::VerificationId, report::Report,
+    source::TagPattern,
 };
 use countersign_worker::upstream::{Secret, Variables};
 use tempfile::TempDir;
@@ -162,6 +159,7 @@ impl Fixture {
             branches: vec!["main".to_owned()],
             mode: Mode::Enforce,
             policy: Policy::default(),
+            plan: countersign_core::plan::Given::default(),
         };
         change(&mut proposal);
         let code = authenticator.fresh_code();

@@ -341,6 +341,20 @@ impl ExportTree {
         canonical::digest(&lines.collect::<Vec<_>>())
     }
 
+    /// The part of the tree that lies at paths of that kind.
+    pub(crate) fn only(&self, is_meant: impl Fn(&str) -> bool) -> Self {
+        let part = |part: &Part| Part {
+            items: part
+                .items
+                .iter()
+                .filter(|item| is_meant(&part.at.join(&item.path)))
+                .cloned()
+                .collect(),
+            ..part.clone()
+        };
+        Self { parts: self.parts.iter().map(part).collect() }
+    }
+
     /// Every path of the tree, submodules and what is inside them included.
     pub fn paths(&self) -> impl Iterator<Item = String> {
         self.parts.iter().flat_map(|part| part.items.iter().map(|item| part.at.join(&item.path)))

@@ -180,6 +180,9 @@ impl Desk {
         if tarball.sha512 == self.policy.staged_sha512 {
             return Ok(Answer::Refused(Reason::StagedBytes));
         }
+        if self.policy.is_another(name, &version, &tarball.sha512) {
+            return Ok(Answer::Refused(Reason::NotRecorded));
+        }
         let locks: Vec<&LockedVersion> = self.policy.locks(name, &version).collect();
         let (tarball, sha1) = if locks.iter().any(|lock| !lock.is_strong()) {
             sha1_of(tarball).await?

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use countersign_core::{PackageName, Sha1, Sha512, Timestamp, Version};
+use countersign_core::{PackageName, Sha1, Sha512, Timestamp, Version, rebuild::Dependency};
 use nodejs_semver::Range;
 use serde_json::{Value, value::RawValue};
 
@@ -67,6 +67,9 @@ pub struct MirrorPolicy {
     pub cutoff: Timestamp,
     /// What the tagged lockfile names.
     pub locked: Vec<LockedVersion>,
+    /// What another rebuild installed, where that one is done again: these bytes are shown whatever their date, and nothing
+    /// else is.
+    pub only: Option<Vec<Dependency>>,
 }
 
 /// Why a request was refused: the codes of `reason` in the report's list of requests.
@@ -78,6 +81,8 @@ pub enum Reason {
     StagedBytes,
     /// It was published after the cut-off and no lockfile names it.
     AfterCutoff,
+    /// The rebuild that is done again did not install it.
+    NotRecorded,
     /// The install is over: nothing can be reached any more.
     NetworkClosed,
     /// Only GET and HEAD are answered.
@@ -107,6 +112,7 @@ impl Reason {
             Self::Subject => "subject",
             Self::StagedBytes => "staged-bytes",
             Self::AfterCutoff => "after-cutoff",
+            Self::NotRecorded => "not-recorded",
             Self::NetworkClosed => "network-closed",
             Self::Method => "method",
             Self::Audit => "audit",
@@ -128,6 +134,7 @@ impl Reason {
             Self::AfterCutoff => {
                 "this was published after the commit, and no lockfile names it with its integrity"
             }
+            Self::NotRecorded => "the rebuild that is done again installed something else",
             Self::NetworkClosed => {
                 "the build has no network; only the install can reach the registry"
             }
@@ -211,6 +218,24 @@ impl MirrorPolicy {
         (name, version) == (&self.subject.0, &self.subject.1)
     }
 
+    /// The digest that the rebuild that is done again installed of this version, if it installed it; none where every
+    /// version may be installed.
+    fn recorded(&self, name: &PackageName, version: &Version) -> Option<Option<Sha512>> {
+        let only = self.only.as_ref()?;
+        let found = only.iter().find(|one| one.name == *name && one.version == *version);
+        Some(found.map(|one| one.integrity.0))
+    }
+
+    /// Whether these bytes are others than those that the rebuild that is done again installed.
+    pub(super) fn is_another(
+        &self,
+        name: &PackageName,
+        version: &Version,
+        sha512: &Sha512,
+    ) -> bool {
+        self.recorded(name, version).is_some_and(|recorded| recorded.as_ref() != Some(sha512))
+    }
+
     /// Judges every version of one package.
     pub(super) fn judge(&self, packument: &Packument) -> Shelf {
         let name = &packument.name;
@@ -237,10 +262,12 @@ impl MirrorPolicy {
                 Some(Reason::Subject)
             } else if dist.sha512() == Some(self.staged_sha512) {
                 Some(Reason::StagedBytes)
-            } else if !lenient {
-                Some(Reason::AfterCutoff)
             } else {
-                None
+                match self.recorded(name, version) {
+                    Some(None) => Some(Reason::NotRecorded),
+                    Some(Some(_)) => None,
+                    None => (!lenient).then_some(Reason::AfterCutoff),
+                }
             };
             let published = packument.time(version.as_str());
             let doubtful = age != Age::OnTime && !strong && hidden.is_none();

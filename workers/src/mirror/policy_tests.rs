@@ -29,6 +29,7 @@ fn policy(locked: &[(&str, &str, String)]) -> MirrorPolicy {
         staged_sha512: Sha512::of(b"staged"),
         cutoff: "2025-03-01T00:00:00Z".parse().unwrap(),
         locked: locked.iter().map(lock).collect(),
+        only: None,
     }
 }
 

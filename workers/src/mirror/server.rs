@@ -188,6 +188,7 @@ fn response(answer: Answer) -> Response<Body> {
                 Reason::Subject
                 | Reason::StagedBytes
                 | Reason::AfterCutoff
+                | Reason::NotRecorded
                 | Reason::NetworkClosed
                 | Reason::Audit
                 | Reason::Dns

@@ -93,6 +93,7 @@ fn mirror_of(registries: Registries, folder: &TempDir, locked: Vec<LockedVersion
         staged_sha512: Sha512::of(b"staged"),
         cutoff: "2025-03-01T00:00:00Z".parse().unwrap(),
         locked,
+        only: None,
     };
     Mirror::start(&folder.path().join("mirror.sock"), policy, upstream).unwrap()
 }

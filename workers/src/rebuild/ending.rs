@@ -177,6 +177,8 @@ mod tests {
             log: String::new(),
             durations: super::super::Durations::default(),
             limits: Limits::default(),
+            reused: None,
+            installed: None,
         }
     }
 

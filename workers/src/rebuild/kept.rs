@@ -128,9 +128,6 @@ fn may_be_kept(rebuild: &Rebuild) -> bool {
 /// The digest of all that a rebuild depends on. None where some part of the machine cannot be told: then nothing is kept
 /// and nothing reused.
 pub(super) fn key(order: &Order<'_>, registries: &Registries) -> Option<Sha256> {
-    let mut names: Vec<String> =
-        registries.scopes.iter().map(|(scope, to)| format!("@{scope} {}", to.name())).collect();
-    names.push(registries.default.name().to_owned());
     let root = host_root()?;
     Some(canonical::digest(&Key {
         version: env!("CARGO_PKG_VERSION"),
@@ -141,19 +138,26 @@ pub(super) fn key(order: &Order<'_>, registries: &Registries) -> Option<Sha256> 
         tree: order.tree.identity(),
         plan: order.plan.digest(),
         toolchains: toolchains(order.plan)?,
-        registries: names,
+        registries: registry_names(registries),
         scopes: order.scopes.iter().copied().collect(),
         subject: order.subject.spec(),
         again: order.again,
     }))
 }
 
-fn toolchains(plan: &Plan) -> Option<Vec<Sha512>> {
+/// Which registries are asked for what.
+pub(super) fn registry_names(registries: &Registries) -> Vec<String> {
+    let scoped = registries.scopes.iter().map(|(scope, to)| format!("@{scope} {}", to.name()));
+    scoped.chain([registries.default.name().to_owned()]).collect()
+}
+
+/// The bytes of each toolchain of a plan.
+pub(super) fn toolchains(plan: &Plan) -> Option<Vec<Sha512>> {
     plan.tools().into_iter().map(|tool| Some(toolchain::pins().exact(tool)?.sha512)).collect()
 }
 
 /// What tells one state of the host's `/usr` from another: this program's own file, the list of packages, and when folders changed.
-fn host_root() -> Option<String> {
+pub(super) fn host_root() -> Option<String> {
     use std::os::unix::fs::MetadataExt;
     let stamp = |path: &str| {
         let about = fs::metadata(path).ok()?;

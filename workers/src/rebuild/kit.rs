@@ -14,7 +14,7 @@ use countersign_core::{
 
 use crate::{
     sandbox::{INSIDE_REGISTRY, ReadOnlyBind},
-    toolchain::Cache,
+    toolchain::{Cache, Purpose},
 };
 
 /// The tools of one kind of step.
@@ -41,15 +41,24 @@ impl Toolchain {
     /// The cache folder refused the launchers.
     pub(super) fn of(plan: &Plan, brought: &[(&Tool, PathBuf)], cache: &Cache) -> io::Result<Self> {
         let (manager, packer) = (&plan.package_manager, &plan.packer);
+        let building = |tools: &[&Tool]| cache.launchers(tools, Purpose::Building);
+        // Every other packer keeps to what it is told.
+        let quiet = packer.name == ToolName::Npm;
+        let purpose = if quiet { Purpose::Packing } else { Purpose::Building };
+        let packing = |tools: &[&Tool]| cache.launchers(tools, purpose);
         Ok(Self {
-            building: Kit::of([&plan.node, manager, &plan.npm, packer], brought, cache)?,
-            packing: Kit::of([&plan.node, packer, manager, &plan.npm], brought, cache)?,
+            building: Kit::of([&plan.node, manager, &plan.npm, packer], brought, building)?,
+            packing: Kit::of([&plan.node, packer, manager, &plan.npm], brought, packing)?,
         })
     }
 }
 
 impl Kit {
-    fn of(by_rank: [&Tool; 4], brought: &[(&Tool, PathBuf)], cache: &Cache) -> io::Result<Self> {
+    fn of(
+        by_rank: [&Tool; 4],
+        brought: &[(&Tool, PathBuf)],
+        launchers: impl Fn(&[&Tool]) -> io::Result<PathBuf>,
+    ) -> io::Result<Self> {
         let mut tools: Vec<&Tool> = Vec::new();
         for tool in by_rank {
             if !tools.iter().any(|taken| taken.name == tool.name) {
@@ -65,7 +74,7 @@ impl Kit {
             .filter(|(tool, _)| tools.contains(tool))
             .map(|(tool, home)| bind(home, tool.name.as_str()))
             .collect();
-        mounts.push(bind(&cache.launchers(&tools)?, "bin"));
+        mounts.push(bind(&launchers(&tools)?, "bin"));
         Ok(Self { mounts, environment: environment(&tools) })
     }
 }

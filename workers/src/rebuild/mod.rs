@@ -4,6 +4,7 @@
 
 mod clock;
 mod ending;
+mod installs;
 mod kept;
 mod kit;
 mod put_back;
@@ -23,7 +24,7 @@ use countersign_core::{
     finding::{Code, Finding},
     limits::REPORTED_REQUESTS_MAX,
     plan::Plan,
-    rebuild::{Ending, NetworkRequest, Rebuild, RequestOutcome},
+    rebuild::{Dependency, Ending, NetworkRequest, Rebuild, RequestOutcome},
     source::Source,
     toolchain::Tool,
 };
@@ -37,6 +38,7 @@ use crate::{
     upstream::Upstream,
 };
 
+pub(crate) use installs::Installs;
 pub(crate) use kept::Kept;
 use kit::Toolchain;
 use socket::SocketFolder;
@@ -59,6 +61,8 @@ pub(crate) struct Means<'a> {
     pub(crate) init: &'a Path,
     /// Rebuilds that were done before, where they may be used.
     pub(crate) kept: Option<&'a Kept>,
+    /// Installs that were done before, where they may be used.
+    pub(crate) installs: Option<&'a Installs>,
 }
 
 /// What is rebuilt.
@@ -73,6 +77,8 @@ pub(crate) struct Order<'a> {
     pub(crate) subject: &'a Subject,
     /// What the tagged lockfile names.
     pub(crate) locked: Vec<LockedVersion>,
+    /// What another rebuild installed, where that one is done again.
+    pub(crate) only: Option<&'a [Dependency]>,
     /// Scopes that the tree's own `.npmrc` sends elsewhere, with their `@`.
     pub(crate) scopes: BTreeSet<&'a str>,
     /// Whether it is the second of two by the same plan.
@@ -184,6 +190,7 @@ async fn run_anew(
         staged_sha512: order.subject.sha512,
         cutoff: order.plan.cutoff,
         locked: order.locked.clone(),
+        only: order.only.map(<[Dependency]>::to_vec),
     };
     let mirror =
         Mirror::start(&sockets.socket(), policy, means.upstream.clone()).map_err(|error| {
@@ -194,7 +201,11 @@ async fn run_anew(
     let ran = on_a_thread(|| steps::run(order, means, &toolchain, outside, watch));
     let mirror = Arc::into_inner(mirror).expect("the steps have ended and gave their handle back");
     let record = mirror.finish().await;
-    assemble(order, ran?, record)
+    let mut ran = ran?;
+    if let (Some(kept), Some((alone, archive))) = (means.installs, ran.installed.take()) {
+        kept.keep(&alone, &archive, &record);
+    }
+    assemble(order, ran, record)
 }
 
 async fn ensure(tool: &Tool, means: &Means<'_>, watch: Watch<'_>) -> Result<PathBuf, Failure> {
@@ -226,8 +237,14 @@ pub(crate) fn on_a_thread<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     })
 }
 
-/// What the steps and the mirror tell together.
-fn assemble(order: &Order<'_>, ran: steps::Ran, record: Record) -> Result<Rebuilt, Failure> {
+/// What the steps and the mirror tell together, with what the mirror told when a kept install was made.
+fn assemble(order: &Order<'_>, ran: steps::Ran, mut record: Record) -> Result<Rebuilt, Failure> {
+    let mut cutoff_unreliable = !record.cutoff_unreliable.is_empty();
+    if let Some(install) = &ran.reused {
+        record.requests.splice(0..0, install.requests.iter().cloned());
+        record.dependencies.extend(install.dependencies.iter().cloned());
+        cutoff_unreliable |= install.cutoff_unreliable;
+    }
     let ending = ending::of(&ran, &record, &order.subject.name);
     if !ending.packed()
         && let Some(what) = &record.unavailable
@@ -246,9 +263,10 @@ fn assemble(order: &Order<'_>, ran: steps::Ran, record: Record) -> Result<Rebuil
             root_image: ROOT_IMAGE.to_owned(),
             network: reported(record.requests),
             dependencies_pinned: pinned,
-            cutoff_unreliable: !record.cutoff_unreliable.is_empty(),
+            cutoff_unreliable,
             dependencies: record.dependencies,
             reused: None,
+            install_reused: ran.reused.map(|install| install.key),
             put_back: ran.put_back,
         },
         tarball: ran.tarball,

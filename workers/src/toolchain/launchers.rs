@@ -26,10 +26,26 @@ enum Launcher {
     Text(String),
 }
 
+/// What the commands are for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Purpose {
+    /// To install and to build.
+    Building,
+    /// To pack, and to run nothing else.
+    Packing,
+}
+
+/// A shell that does nothing. npm 7 to 10 run `prepare` of the folder that they pack in spite of `--ignore-scripts`, by the
+/// shell that they find first (pacote's `lib/dir.js`; read in npm 8.19.4, 9.9.4, 10.0.0 and 10.9.9, and no more in 11.17.0).
+const NO_SHELL: &str = "#!/bin/true\n";
+
 /// The folder of these tools' commands below `folder`, made where it is missing. It is named by what it holds and never
 /// changed, so that any number of workers can share it.
-pub(super) fn lay(folder: &Path, tools: &[&Tool]) -> io::Result<PathBuf> {
-    let launchers: Vec<(String, Launcher)> = tools.iter().flat_map(|tool| of(tool)).collect();
+pub(super) fn lay(folder: &Path, tools: &[&Tool], purpose: Purpose) -> io::Result<PathBuf> {
+    let mut launchers: Vec<(String, Launcher)> = tools.iter().flat_map(|tool| of(tool)).collect();
+    if purpose == Purpose::Packing {
+        launchers.push(("sh".to_owned(), Launcher::Text(NO_SHELL.to_owned())));
+    }
     let digest = Sha256::of(format!("{launchers:?}").as_bytes()).to_hex();
     let home = folder.join(&digest[..32]);
     if home.is_dir() {
@@ -102,9 +118,21 @@ mod tests {
         let tools: Vec<Tool> =
             tools.iter().map(|(name, version)| Tool::named(name, version).unwrap()).collect();
         let tools: Vec<&Tool> = tools.iter().collect();
-        let home = lay(folder.path(), &tools).unwrap();
-        assert_eq!(home, lay(folder.path(), &tools).unwrap(), "the same folder serves again");
+        let lay = |purpose| lay(folder.path(), &tools, purpose).unwrap();
+        let home = lay(Purpose::Building);
+        assert_eq!(home, lay(Purpose::Building), "the same folder serves again");
+        assert_ne!(home, lay(Purpose::Packing));
         (folder, home)
+    }
+
+    #[test]
+    fn the_shell_of_packing_runs_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let npm = Tool::named("npm", "10.9.9").unwrap();
+        let home = lay(folder.path(), &[&npm], Purpose::Packing).unwrap();
+        let output = std::process::Command::new(home.join("sh")).args(["-c", "echo ran"]).output();
+        let output = output.unwrap();
+        assert!(output.status.success() && output.stdout.is_empty(), "{output:?}");
     }
 
     #[test]

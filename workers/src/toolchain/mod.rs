@@ -17,6 +17,7 @@ pub use countersign_core::toolchain::{
     Choice, DEFAULT_NODE, DEFAULT_NPM, Pin, Pins, Tool, ToolName,
 };
 pub use folder::{FolderError, default_folder};
+pub use launchers::Purpose;
 
 use crate::upstream::{Upstream, UpstreamError};
 
@@ -90,8 +91,8 @@ impl Cache {
     ///
     /// # Errors
     /// The disk refused.
-    pub fn launchers(&self, tools: &[&Tool]) -> io::Result<PathBuf> {
-        launchers::lay(&self.folder.join("launchers"), tools)
+    pub fn launchers(&self, tools: &[&Tool], purpose: Purpose) -> io::Result<PathBuf> {
+        launchers::lay(&self.folder.join("launchers"), tools, purpose)
     }
 
     /// The unpacked folder of a tool, brought first where it is missing: `bin/node` and `include/` of node, all of npm.

@@ -196,7 +196,7 @@ fn the_launchers_lead_to_node_and_npm_where_the_sandbox_binds_them() {
     // A bind mount keeps the links as they are; copying them does the same here.
     std::fs::create_dir(opt.join("bin")).unwrap();
     let node = Tool::named("node", DEFAULT_NODE).unwrap();
-    let launchers = cache.launchers(&[&node, &npm()]).unwrap();
+    let launchers = cache.launchers(&[&node, &npm()], Purpose::Building).unwrap();
     for name in ["node", "npm", "npx"] {
         let target = std::fs::read_link(launchers.join(name)).unwrap();
         std::os::unix::fs::symlink(target, opt.join("bin").join(name)).unwrap();

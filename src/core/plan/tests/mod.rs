@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::*;
 
+mod by_hand;
 mod published;
 use crate::{
     facts::{FolderFacts, Member, Npmrc, OtherLockfile, SourceFacts, Workflow},
@@ -24,6 +25,7 @@ struct Tree {
     members: Vec<Member>,
     workflows: Vec<Workflow>,
     written_version: Option<String>,
+    given: Given,
 }
 
 fn folder(directory: &str, package: &str) -> FolderFacts {
@@ -59,6 +61,7 @@ fn tree(package: &str, paths: &[&str]) -> Tree {
         members: Vec::new(),
         workflows: Vec::new(),
         written_version: None,
+        given: Given::default(),
     }
 }
 
@@ -107,7 +110,7 @@ impl Tree {
         let hosts = BTreeSet::from(["npm.corp.example".to_owned()]);
         let pins = pins();
         let offer = Offer { pins: &pins, registry_hosts: &hosts };
-        candidates(&facts, &source, &self.declared, &offer)
+        candidates(&facts, &source, &self.declared, &self.given, &offer)
     }
 
     /// The first plan; where one builds, the first of those.
@@ -153,12 +156,13 @@ fn scripts_that_only_look_push_or_install_hooks_do_not_cause_an_install() {
     for (event, text) in [
         ("prepare", "husky"),
         ("prepare", "husky install || true"),
+        ("prepare", "npx husky install && npm run prepare:hooks"),
         ("prepublishOnly", "npm test"),
         ("prepublishOnly", "npm run lint && npm run test:unit && git push origin --follow-tags"),
         ("prepack", "echo packing"),
     ] {
         let package = format!(
-            r#"{{"main":"a.js","devDependencies":{{"a":"1"}},"scripts":{{"{event}":"{text}","lint":"x","test:unit":"y"}}}}"#
+            r#"{{"main":"a.js","devDependencies":{{"a":"1"}},"scripts":{{"{event}":"{text}","lint":"x","test:unit":"y","prepare:hooks":"npx husky set a \"npx b --edit $1\""}}}}"#
         );
         let plan = tree(&package, &["a.js"]).plan();
         assert_eq!((plan.install, plan.build), (Install::None, Vec::new()), "{event}: {text}");
@@ -173,6 +177,8 @@ fn what_is_not_in_the_list_is_run_whole_as_npm_would_run_it() {
         "npm test; tsc",
         "npm run nothing",
         "husky && $X",
+        "husky set a $(b)",
+        "npx --yes unknown",
         "npm test &",
     ] {
         let package = format!(

@@ -11,19 +11,20 @@ use std::{
 use anyhow::Context;
 use countersign_core::{
     limits::{LOCKFILE_BYTES_MAX, LOG_BYTES_MAX, REPORTED_PUT_BACK_MAX, TARBALL_BYTES_MAX},
-    plan::{Clock, Install, PACKED, Step as PlannedStep},
+    plan::{Clock, PACKED, Step as PlannedStep},
     rebuild::Phase,
     source::Directory,
 };
 
 use super::{
     Failure, Means, Order, clock,
+    installs::{Alone, Found},
     kit::{Kit, Toolchain},
     put_back::Built,
     registries,
 };
 use crate::{
-    checkout::Kind,
+    checkout::{ExportTree, Kind},
     mirror::Mirror,
     progress::Watch,
     sandbox::{
@@ -31,6 +32,8 @@ use crate::{
         ReadOnlyBind, SandboxError, Slot, Step, StepEnding, TakeError, WorkArea,
     },
 };
+
+mod install;
 
 /// Where the tree lies below the work area.
 const TREE: &str = "source";
@@ -76,6 +79,20 @@ pub(super) struct Ran {
     pub(super) log: String,
     pub(super) durations: Durations,
     pub(super) limits: crate::sandbox::Limits,
+    /// The install of before that was used.
+    pub(super) reused: Option<Found>,
+    /// What was installed of few files, and its archive, to be kept.
+    pub(super) installed: Option<(Alone, Vec<u8>)>,
+}
+
+/// How far the dependencies are.
+enum Dependencies {
+    /// They come when the tree is there.
+    ToInstall,
+    /// They came before it.
+    Installed,
+    /// They were installed by another rebuild of this machine.
+    Kept(Found),
 }
 
 /// Runs the plan's steps one after the other. Blocks; the sandbox ends with this thread.
@@ -94,6 +111,8 @@ pub(super) fn run(
         toolchain,
         outside,
         clock: None,
+        dependencies: Dependencies::ToInstall,
+        installed: None,
         planned: BTreeMap::new(),
         put_back: Vec::new(),
         watch,
@@ -103,14 +122,18 @@ pub(super) fn run(
         durations: Durations::default(),
         started: Instant::now(),
     };
-    let mut failed = None;
-    let (unfit, tarball) = match bench.write_tree()? {
-        Written::Whole => (None, bench.build_and_pack(&mut failed)?),
-        Written::Unfit(why) => (Some(why), None),
-        Written::TooLarge => {
-            failed = Some(does_not_fit());
-            (None, None)
-        }
+    let mut failed = bench.install_alone()?;
+    let (unfit, tarball) = match failed {
+        // Nothing that was built without its dependencies says anything.
+        Some(_) => (None, None),
+        None => match bench.write(order.tree)? {
+            Written::Whole => (None, bench.build_and_pack(&mut failed)?),
+            Written::Unfit(why) => (Some(why), None),
+            Written::TooLarge => {
+                failed = Some(does_not_fit());
+                (None, None)
+            }
+        },
     };
     Ok(Ran {
         failed,
@@ -121,6 +144,11 @@ pub(super) fn run(
         log: bench.log.into_text(),
         durations: bench.durations,
         limits: means.limits.clone(),
+        reused: match bench.dependencies {
+            Dependencies::Kept(found) => Some(found),
+            Dependencies::ToInstall | Dependencies::Installed => None,
+        },
+        installed: bench.installed,
     })
 }
 
@@ -132,6 +160,8 @@ struct Bench<'a> {
     outside: Outside<'a>,
     /// The folder of the preloaded clock, once it runs.
     clock: Option<PathBuf>,
+    dependencies: Dependencies,
+    installed: Option<(Alone, Vec<u8>)>,
     /// What steps of the plan itself wrote into tracked files.
     planned: BTreeMap<String, Vec<u8>>,
     put_back: Vec<String>,
@@ -145,7 +175,7 @@ struct Bench<'a> {
 }
 
 impl Bench<'_> {
-    fn write_tree(&mut self) -> Result<Written, Failure> {
+    fn write(&mut self, tree: &ExportTree) -> Result<Written, Failure> {
         self.watch.doing(Phase::Checkout, "writing the tree");
         let area = &self.area;
         let full = Cell::new(false);
@@ -160,7 +190,7 @@ impl Bench<'_> {
                 Failure::from(error)
             })
         };
-        match self.order.tree.export(&mut put) {
+        match tree.export(&mut put) {
             Ok(Ok(())) => Ok(Written::Whole),
             Ok(Err(unfit)) => Ok(Written::Unfit(unfit.to_string())),
             // The tree's own doing: as our failure it would come back for ever.
@@ -177,20 +207,10 @@ impl Bench<'_> {
     ) -> Result<Option<Vec<u8>>, Failure> {
         let plan = self.order.plan;
         let socket = self.outside.mirror.socket().to_owned();
-        if let Install::Lockfile { directory, argv, .. } | Install::AsOfCutoff { directory, argv } =
-            &plan.install
-        {
-            let step = PlannedStep { argv: argv.clone(), cwd: directory.clone(), env: Vec::new() };
-            let changed = registries::lead_to_mirror(&self.area, TREE, directory)?;
-            let (ended, millis) =
-                self.step(Phase::Install, &step, Network::Mirror(socket.clone()))?;
-            changed.put_back(&self.area)?;
-            self.durations.install = Some(millis);
-            *failed = ended;
-            // Nothing that was built without its dependencies says anything.
-            if failed.is_some() {
-                return Ok(None);
-            }
+        *failed = self.bring_dependencies()?;
+        // Nothing that was built without its dependencies says anything.
+        if failed.is_some() {
+            return Ok(None);
         }
         self.outside.mirror.enter(Phase::Build);
         self.start_clock()?;
@@ -322,6 +342,17 @@ impl Bench<'_> {
         step: &PlannedStep,
         network: Network,
     ) -> Result<(Option<FailedStep>, u64), Failure> {
+        self.step_beside(phase, step, network, None)
+    }
+
+    /// The same, with a file of the host beside it that the step may read.
+    fn step_beside(
+        &mut self,
+        phase: Phase,
+        step: &PlannedStep,
+        network: Network,
+        beside: Option<ReadOnlyBind>,
+    ) -> Result<(Option<FailedStep>, u64), Failure> {
         let command = step.argv.join(" ");
         self.watch.doing(phase, &command);
         self.log.push(&format!("== {}: {command}", phase.as_str()));
@@ -333,7 +364,7 @@ impl Bench<'_> {
             argv: step.argv.clone(),
             cwd: format!("{INSIDE_WORK}/{}", self.inside_tree(&step.cwd)),
             env: self.environment(step, kit),
-            mounts: self.mounts(kit),
+            mounts: self.mounts(kit).into_iter().chain(beside).collect(),
             network,
         };
         let (log, watch) = (&mut self.log, self.watch);
