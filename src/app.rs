@@ -39,7 +39,7 @@ use anyhow::Context;
 use countersign_core::Timestamp;
 use countersign_worker::upstream::Upstream;
 
-use crate::{blobs::Blobs, config::Config, signer::Signer, store::Store};
+use crate::{blobs::Blobs, config::Config, door::Rates, signer::Signer, store::Store};
 
 /// Where "now" comes from. It is handed in so that tests can move it; no binary takes it from a flag, the environment or a
 /// request.
@@ -72,6 +72,8 @@ pub struct Parts {
     pub signer: Signer,
     /// The registries that are read through.
     pub upstream: Upstream,
+    /// How often each address asked.
+    pub(crate) rates: Rates,
     clock: Arc<dyn Clock>,
 }
 
@@ -99,7 +101,8 @@ impl App {
         let packages = config.cache_folder().join("packages");
         let upstream = Upstream::new(config.upstream(), &packages)
             .context("the registries that are read through cannot be used")?;
-        Ok(Self(Arc::new(Parts { config, store, blobs, signer, upstream, clock })))
+        let rates = Rates::new(config.requests_per_second);
+        Ok(Self(Arc::new(Parts { config, store, blobs, signer, upstream, rates, clock })))
     }
 
     /// The present moment, in the whole service.

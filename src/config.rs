@@ -6,18 +6,22 @@
 //! A key inside a table is reached with two underscores: `COUNTERSIGN_REGISTRY__TOKEN`.
 
 use std::{
-    collections::BTreeMap,
-    net::SocketAddr,
+    collections::{BTreeMap, BTreeSet},
+    net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
 };
 
-use countersign_worker::upstream::{NpmrcError, Registry, Secret, UpstreamConfig, Variables};
+use countersign_worker::{
+    reach::Reach,
+    upstream::{NpmrcError, Registry, Secret, UpstreamConfig, Variables},
+};
 use figment::{
     Figment, Metadata, Profile, Provider,
     providers::{Format, Serialized, Toml},
     value::{Dict, Map, Value},
 };
-use serde::{Deserialize, Serialize};
+use ipnet::IpNet;
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use url::Url;
 
 /// Before every variable of ours.
@@ -28,6 +32,8 @@ const OF_OTHERS: [&str; 4] = ["CONFIG", "SERVER", "TOKEN", "TOKEN_FILE"];
 const FILE_NAME: &str = "countersign.toml";
 /// Where `serve` listens unless it is told: the port of npm's local registries by convention, on this machine only.
 const LISTEN: &str = "127.0.0.1:4873";
+/// Requests of one address in a second, unless it is told: an `npm install` of a large tree asks for about as many.
+const REQUESTS_PER_SECOND: u32 = 100;
 
 /// Everything that an operator may set. An unknown key is refused, so that a misspelt one is noticed.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -58,6 +64,17 @@ pub struct Config {
     /// Where workers unpack and build. Every parent must be searchable by the uid of the build. Without it the worker's
     /// own choice.
     pub work: Option<PathBuf>,
+    /// Proxies in front of the service, as addresses or networks such as `10.0.0.0/8`: what they write into
+    /// `X-Forwarded-For` is believed.
+    #[serde(deserialize_with = "networks")]
+    pub trusted_proxies: Vec<IpNet>,
+    /// How many requests a second one address may send; ten times as many at once. 0 is without a bound.
+    pub requests_per_second: u32,
+    /// Hosts inside a private network, or on this machine, that tarballs and repositories may be fetched from. The configured
+    /// registries may be always.
+    pub private_hosts: BTreeSet<String>,
+    /// Hosts to which a redirect of a tarball's address is followed.
+    pub redirect_hosts: BTreeSet<String>,
     /// Who serves which package, with npm's configuration where nothing is set here. Worked out, not read.
     #[serde(skip)]
     upstream: Option<UpstreamConfig>,
@@ -131,6 +148,10 @@ impl Default for Config {
             registries: BTreeMap::new(),
             cache: None,
             work: None,
+            trusted_proxies: Vec::new(),
+            requests_per_second: REQUESTS_PER_SECOND,
+            private_hosts: BTreeSet::new(),
+            redirect_hosts: BTreeSet::new(),
             upstream: None,
         }
     }
@@ -205,6 +226,17 @@ impl Config {
             .expect("every configuration comes from `from_layers`, which works it out")
     }
 
+    /// Which hosts may be asked for what somebody else names: the configured registries, and those that are named for it.
+    pub fn reach(&self) -> Reach {
+        let lower = |host: &String| host.to_ascii_lowercase();
+        let registries = self.upstream().registries.hosts();
+        let private = self.private_hosts.iter().map(lower).chain(registries);
+        Reach {
+            private_hosts: private.collect(),
+            redirect_hosts: self.redirect_hosts.iter().map(lower).collect(),
+        }
+    }
+
     /// The address of the database.
     pub fn database_address(&self) -> String {
         self.database.clone().unwrap_or_else(|| {
@@ -266,6 +298,19 @@ impl RegistrySetting {
             None => registry,
         })
     }
+}
+
+/// Networks, and addresses as networks of one.
+fn networks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<IpNet>, D::Error> {
+    let network = |text: String| {
+        let alone = text.parse::<IpAddr>().map(IpNet::from);
+        alone.or_else(|_| text.parse::<IpNet>()).map_err(|_| {
+            D::Error::custom(format!(
+                "`{text}` is neither an address nor a network such as 10.0.0.0/8"
+            ))
+        })
+    };
+    Vec::<String>::deserialize(deserializer)?.into_iter().map(network).collect()
 }
 
 fn read_secret(path: &Path) -> Result<String, ConfigError> {

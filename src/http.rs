@@ -13,7 +13,8 @@ use axum::{
     http::{
         HeaderName, HeaderValue, Method, StatusCode, Uri,
         header::{
-            AUTHORIZATION, CONTENT_SECURITY_POLICY, HOST, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+            AUTHORIZATION, CONTENT_SECURITY_POLICY, HOST, REFERRER_POLICY,
+            STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
         },
         request::Parts,
         uri::Authority,
@@ -33,9 +34,14 @@ use tracing::Span;
 use crate::{
     app::App,
     asker::{self, Asker},
+    door,
     error::Error,
 };
 
+/// For two years, and of what lies below our name as well: what preload lists ask for.
+const ONLY_HTTPS: &str = "max-age=63072000; includeSubDomains";
+/// Nothing of ours needs a device, and nobody who gets a script into a page gets one by it.
+const NO_DEVICES: &str = "camera=(), geolocation=(), microphone=(), payment=(), usb=()";
 /// Named in the answer and in the log.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -44,7 +50,8 @@ pub(crate) fn for_every_request(routes: Router<App>, app: App) -> Router {
     routes
         .layer(DefaultBodyLimit::max(JSON_BODY_BYTES_MAX))
         .layer(middleware::from_fn_with_state(app.clone(), only_our_hosts))
-        .layer(middleware::map_response(secure))
+        .layer(middleware::from_fn_with_state(app.clone(), door::requests))
+        .layer(middleware::map_response_with_state(app.clone(), secure))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(PropagateRequestIdLayer::new(REQUEST_ID))
         .layer(TraceLayer::new_for_http().make_span_with(span).on_response(answered))
@@ -75,13 +82,18 @@ fn panicked(_: Box<dyn std::any::Any + Send>) -> Response {
 }
 
 /// What every answer says to browsers; pages set a policy of their own.
-async fn secure(mut response: Response) -> Response {
+async fn secure(State(app): State<App>, mut response: Response) -> Response {
     let headers = response.headers_mut();
+    if app.config.base_url().starts_with("https://") {
+        headers.entry(STRICT_TRANSPORT_SECURITY).or_insert(HeaderValue::from_static(ONLY_HTTPS));
+    }
     for (name, value) in [
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (REFERRER_POLICY, "no-referrer"),
         (CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
         (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+        (HeaderName::from_static("permissions-policy"), NO_DEVICES),
+        (X_FRAME_OPTIONS, "DENY"),
     ] {
         headers.entry(name).or_insert(HeaderValue::from_static(value));
     }

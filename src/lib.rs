@@ -9,6 +9,7 @@ pub mod blobs;
 mod cli;
 pub mod config;
 mod demo;
+pub mod door;
 pub mod enrolment;
 pub mod error;
 mod http;

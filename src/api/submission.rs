@@ -14,6 +14,7 @@ use countersign_core::{
     protocol::VerificationId,
     source::{Claim, EvidenceKind},
 };
+use countersign_worker::reach::Unreachable;
 use futures_util::StreamExt;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -185,18 +186,18 @@ async fn submit_new(app: &App, caller: &Caller, body: Body) -> Result<Verificati
     Ok(intake::submit(app, &caller.0, submission).await?)
 }
 
-/// The tarball's bytes, at most as many as a tarball may have. Plain HTTP only on this machine.
+/// The tarball's bytes, at most as many as a tarball may have. Whoever submits names the address, and must not have us ask
+/// what they cannot ask themselves.
 async fn download(app: &App, part: &TarballPart) -> Result<Bytes, Error> {
     let url = Url::parse(&part.url)
         .map_err(|error| Error::unprocessable(format!("`{}` is no URL: {error}", part.url)))?;
-    let loopback = matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
-    if url.scheme() != "https" && !(url.scheme() == "http" && loopback) {
-        return Err(Error::unprocessable(format!(
-            "`{url}` cannot be fetched: a tarball's URL begins with https://"
-        )));
-    }
-    let client =
-        app.config.upstream().client.client().map_err(|error| Error::internal(error.into()))?;
+    let reach = app.config.reach();
+    reach
+        .check(&url)
+        .map_err(|why| Error::unprocessable(format!("the tarball cannot be fetched: {why}")))?;
+    let client = reach
+        .client(&app.config.upstream().client)
+        .map_err(|error| Error::internal(error.into()))?;
     let mut request = client.get(url).timeout(DOWNLOAD_TIMEOUT);
     if let Some(authorization) = &part.authorization {
         request = request.header(header::AUTHORIZATION, authorization);
@@ -204,8 +205,17 @@ async fn download(app: &App, part: &TarballPart) -> Result<Bytes, Error> {
     let unavailable = |why: String| {
         Error::bad_gateway(format!("`{}` could not be fetched: {why}; send it again", part.url))
     };
-    let answer =
-        request.send().await.map_err(|error| unavailable(error.without_url().to_string()))?;
+    let answer = request.send().await.map_err(|error| match innermost(&error) {
+        Some(why) => Error::unprocessable(format!("the tarball cannot be fetched: {why}")),
+        None => unavailable(error.without_url().to_string()),
+    })?;
+    if answer.status().is_redirection() {
+        return Err(Error::unprocessable(format!(
+            "`{}` answers with a redirect, which is not followed; name the address that it leads to, or let the operator \
+             name that host in `redirect_hosts`",
+            part.url
+        )));
+    }
     if !answer.status().is_success() {
         return Err(unavailable(format!("it answered {}", answer.status())));
     }
@@ -224,6 +234,18 @@ async fn download(app: &App, part: &TarballPart) -> Result<Bytes, Error> {
         }
     }
     Ok(Bytes::from(bytes))
+}
+
+/// Whether a request failed since what its name leads to may not be asked.
+fn innermost(error: &reqwest::Error) -> Option<&Unreachable> {
+    let mut cause: Option<&dyn std::error::Error> = Some(error);
+    while let Some(error) = cause {
+        if let Some(found) = error.downcast_ref::<Unreachable>() {
+            return Some(found);
+        }
+        cause = error.source();
+    }
+    None
 }
 
 fn answer(app: &App, id: VerificationId) -> Response {

@@ -93,6 +93,14 @@ async fn lease(
     Query(waiting): Query<Waiting>,
     JsonBody(asking): JsonBody<LeaseRequest>,
 ) -> Result<Response, Error> {
+    if asking.version != env!("CARGO_PKG_VERSION") {
+        // Its report would be refused: better said before a package is built for it.
+        return Err(Error::conflict(format!(
+            "this worker is of version {}, and the service of {}; bring both to one version",
+            asking.version,
+            env!("CARGO_PKG_VERSION")
+        )));
+    }
     let worker: String = asking.worker.chars().take(WORKER_NAME_CHARACTERS_MAX).collect();
     let seconds = waiting.wait.unwrap_or(0).min(WAIT_SECONDS_MAX);
     let ends = Instant::now() + Duration::from_secs(seconds);

@@ -18,6 +18,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     app::{App, SystemClock},
     config::{Config, Flags},
+    door::{self, Bounds},
     tokens,
 };
 
@@ -53,13 +54,13 @@ pub(crate) async fn run(args: &ServeArgs, flags: &Flags) -> anyhow::Result<u8> {
     tokio::spawn(stop_on_signal(stop.clone()));
     let workers = start_workers(&app, &stop).await?;
     let background = crate::start_background(&app, &stop);
-    let served = serve(listener, &app, &stop).await;
+    serve(listener, &app, &stop).await;
     stop.cancel();
     workers.close();
     workers.wait().await;
     background.wait().await;
     app.store.close().await;
-    served.map(|()| super::exit::PASS)
+    Ok(super::exit::PASS)
 }
 
 /// The address on the first line, for people and for whoever started us.
@@ -70,15 +71,12 @@ fn announce(app: &App) -> anyhow::Result<()> {
     Ok(std::io::stdout().flush()?)
 }
 
-async fn serve(listener: TcpListener, app: &App, stop: &CancellationToken) -> anyhow::Result<()> {
-    let router = crate::app(app.clone()).into_make_service_with_connect_info::<SocketAddr>();
-    let until = stop.clone();
-    let serving = axum::serve(listener, router)
-        .with_graceful_shutdown(async move { until.cancelled().await });
+async fn serve(listener: TcpListener, app: &App, stop: &CancellationToken) {
+    let serving = door::serve(listener, crate::app(app.clone()), Bounds::default(), stop.clone());
     tokio::select! {
-        served = serving => Ok(served?),
+        () = serving => {}
         // A client that never ends its request does not keep the service.
-        () = async { stop.cancelled().await; tokio::time::sleep(GRACE).await } => Ok(()),
+        () = async { stop.cancelled().await; tokio::time::sleep(GRACE).await } => {}
     }
 }
 

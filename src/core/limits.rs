@@ -34,6 +34,27 @@ pub const PUBLISH_DOCUMENT_SECONDS_MAX: u64 = 5 * 60;
 /// JSON values in one publish document, which a short body of brackets could otherwise turn into gigabytes. The largest
 /// real manifests hold some ten thousand.
 pub const PUBLISH_DOCUMENT_VALUES_MAX: usize = 100_000;
+/// From the first byte of a request to the end of its headers: Apache's `RequestReadTimeout` gives 20 to 40 s.
+pub const HEADER_SECONDS_MAX: u64 = 20;
+/// The headers of one request. npm sends some twenty.
+pub const HEADERS_MAX: usize = 100;
+/// All headers of one request together, of which a read may bring some more; the largest token of a forge is below 2 KiB.
+pub const HEADER_BYTES_MAX: usize = 64 * 1024;
+/// Between two pieces of a body.
+pub const BODY_IDLE_SECONDS_MAX: u64 = 30;
+/// A whole body: as long as the longest that is taken, the publish document.
+pub const BODY_SECONDS_MAX: u64 = PUBLISH_DOCUMENT_SECONDS_MAX;
+/// Connections of one service at one time; each costs two buffers and a descriptor, of which Linux gives a service
+/// 524,288 by default (systemd).
+pub const CONNECTIONS_MAX: usize = 16 * 1024;
+/// Addresses whose requests are counted at one time, at some 100 bytes each.
+pub const ADDRESSES_COUNTED_MAX: usize = 100_000;
+/// Requests of one address that may come at once, in seconds of its rate: a page with its assets, an `npm install`.
+pub const REQUESTS_AT_ONCE_SECONDS: u32 = 10;
+/// Sign-ins of one address in a minute, beyond [`SIGN_INS_AT_ONCE_MAX`]: an office behind one address at nine o'clock.
+pub const SIGN_INS_PER_MINUTE_MAX: u32 = 30;
+/// Sign-ins of one address that may come at once.
+pub const SIGN_INS_AT_ONCE_MAX: u32 = 30;
 /// Any other JSON body that the service reads.
 pub const JSON_BODY_BYTES_MAX: usize = 1024 * 1024;
 /// The patch of one mend: more than this is no small change any more.

@@ -50,12 +50,13 @@ pub async fn report(
     let request = source_request(&mut reader, &verification, &enrolment).await?;
     drop(reader);
 
-    let objection = match &handed_in.attempt {
-        Attempt::TagMissing { tag } => {
+    let objection = match (another_version(&handed_in.worker_version), &handed_in.attempt) {
+        (Some(other), _) => Some(other),
+        (None, Attempt::TagMissing { tag }) => {
             let expected = expected_tag(&verification, &enrolment);
             (*tag != expected).then(|| format!("it looked for the tag `{tag}`, not `{expected}`"))
         }
-        Attempt::Judged(judged) => {
+        (None, Attempt::Judged(judged)) => {
             judge_again(app, &row, &verification, &enrolment, &request, &handed_in, judged).await?
         }
     };
@@ -93,6 +94,13 @@ pub async fn report(
         Some(objection) => Err(QueueError::Disagrees(objection)),
         None => Ok(()),
     }
+}
+
+/// What a worker of another version found out follows other rules, some of which the service cannot see by coming to the
+/// same comparison: how the source was looked for, and how the plan was made.
+fn another_version(worker: &str) -> Option<String> {
+    let own = env!("CARGO_PKG_VERSION");
+    (worker != own).then(|| format!("the worker is of version {worker}, and the service of {own}"))
 }
 
 /// Why the report is not taken; none where the service comes to the same.

@@ -5,6 +5,7 @@ mod browser;
 mod candidates;
 mod check;
 mod demo;
+mod door;
 mod hostile;
 mod killed;
 mod npm;

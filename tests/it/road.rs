@@ -43,6 +43,7 @@ impl Road {
             .args(["serve", "--listen", "127.0.0.1:0", "--data"])
             .arg(&data)
             .env("RUST_LOG", "warn")
+            .env("COUNTERSIGN_PRIVATE_HOSTS", "[\"127.0.0.1\"]")
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();

@@ -9,6 +9,7 @@ pub mod job;
 pub mod mirror;
 mod past;
 pub mod progress;
+pub mod reach;
 mod rebuild;
 pub mod sandbox;
 pub mod service;

@@ -51,7 +51,7 @@ async fn json_of(response: Response) -> Value {
 }
 
 fn who() -> LeaseRequest {
-    LeaseRequest { worker: "w".to_owned(), version: "0".to_owned() }
+    LeaseRequest { worker: "w".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() }
 }
 
 #[tokio::test]
@@ -90,6 +90,24 @@ async fn a_worker_goes_from_lease_to_verdict_over_http() {
         send(&fixture, request()).await.status(),
         StatusCode::CONFLICT,
         "the lease is spent"
+    );
+}
+
+#[tokio::test]
+async fn a_worker_of_another_version_gets_no_job() {
+    let fixture = Fixture::enrolled().await;
+    fixture.stage("1.3.1", &Pack::of("1.3.1")).await;
+    let token = fixture.token_secret(&[Scope::Worker], &[]).await.0;
+    let asking_for = |version: &str| {
+        let who = LeaseRequest { worker: "w".to_owned(), version: version.to_owned() };
+        json_body(asking(Method::POST, paths::LEASES, Some(token.expose()), None), &who)
+    };
+    let refused = send(&fixture, asking_for("0.0.1")).await;
+    assert_eq!(refused.status(), StatusCode::CONFLICT);
+    assert!(json_of(refused).await["error"].as_str().unwrap().contains("version 0.0.1"));
+    assert_eq!(
+        send(&fixture, asking_for(env!("CARGO_PKG_VERSION"))).await.status(),
+        StatusCode::OK
     );
 }
 

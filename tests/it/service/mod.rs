@@ -5,6 +5,7 @@ mod configuration;
 mod http;
 mod intake;
 mod lease;
+mod moments;
 mod release;
 mod report;
 mod second_factor;

@@ -25,7 +25,7 @@ async fn next(fixture: &Fixture, token: Uuid) -> Option<Lease> {
 
 async fn miss(fixture: &Fixture, token: Uuid, lease: &Lease) {
     let missing = WorkerReport {
-        worker_version: "0".to_owned(),
+        worker_version: env!("CARGO_PKG_VERSION").to_owned(),
         attempt: Attempt::TagMissing { tag: "v1.3.1".to_owned() },
         rebuilt_sha512: None,
     };
@@ -110,7 +110,7 @@ async fn a_worker_that_looked_for_another_tag_is_refused() {
     let (fixture, _, token) = staged().await;
     let lease = next(&fixture, token).await.unwrap();
     let missing = WorkerReport {
-        worker_version: "0".to_owned(),
+        worker_version: env!("CARGO_PKG_VERSION").to_owned(),
         attempt: Attempt::TagMissing { tag: "1.3.1".to_owned() },
         rebuilt_sha512: None,
     };

@@ -105,7 +105,10 @@ impl Fixture {
     ) -> Self {
         let folder = Arc::new(tempfile::tempdir().unwrap());
         let clock = Arc::new(ManualClock(AtomicI64::new(BEGINNING_SECONDS * 1000)));
-        let settings = settings.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        // Tests serve on loopback what a submission names.
+        let own = ("COUNTERSIGN_PRIVATE_HOSTS", "[\"127.0.0.1\"]".to_owned());
+        let settings = [own].into_iter().chain(settings);
+        let settings = settings.map(|(name, value)| (name.to_owned(), value)).collect();
         let app = open(&folder, &clock, &settings).await;
         Self { app, clock, folder, settings, seeds: Mutex::new(Vec::new()) }
     }

@@ -3,7 +3,6 @@
 
 use std::{
     collections::BTreeMap,
-    net::SocketAddr,
     sync::{Arc, Mutex},
 };
 
@@ -14,13 +13,18 @@ use axum::{
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use countersign::{queue, store::tokens::Scope};
+use countersign::{
+    door::{self, Bounds},
+    queue,
+    store::tokens::Scope,
+};
 use countersign_core::{
     protocol::{Attempt, WorkerReport},
     source::Reference,
 };
 use reqwest::{Client, Method, RequestBuilder};
 use tokio::{net::TcpListener, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
 
 use super::{Fixture, honest};
 
@@ -43,6 +47,11 @@ impl Drop for Served {
 impl Served {
     /// With these settings (`COUNTERSIGN_…` variables), and the maintainer `ada` who enrolled the tests' package.
     pub(crate) async fn with(settings: &[(&str, &str)]) -> Self {
+        Self::bounded(settings, Bounds::default()).await
+    }
+
+    /// The same with these bounds of its front door.
+    pub(crate) async fn bounded(settings: &[(&str, &str)], bounds: Bounds) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let listen = ("COUNTERSIGN_LISTEN", address.to_string());
@@ -51,8 +60,7 @@ impl Served {
         let ada = fixture.add_maintainer("ada").await;
         fixture.enrol("ada", &ada, |_| {}).await;
         let router = countersign::app(fixture.app.clone());
-        let router = router.into_make_service_with_connect_info::<SocketAddr>();
-        let serving = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        let serving = tokio::spawn(door::serve(listener, router, bounds, CancellationToken::new()));
         let client = Client::builder().no_proxy().build().unwrap();
         let url = format!("http://{address}");
         Self { fixture, url, client, serving }
