@@ -18,7 +18,7 @@ use countersign_core::{
 
 pub use crate::tools::Tools;
 use crate::{
-    candidates::{self, Bench, Found, millis},
+    candidates::{self, Bench, Found, Tried, millis},
     checkout::{Checkout, Outcome, Wanted},
     past,
     progress::Watch,
@@ -253,6 +253,10 @@ impl Story<'_> {
         timings.install = tried.durations.install;
         timings.build = tried.durations.build;
         timings.pack = tried.durations.pack;
+        if let Some(ending) = self.build_not_found(&tried, archive, checkout) {
+            self.seen.rebuild = Some(Rebuild { ending, ..tried.rebuild });
+            return;
+        }
         let (equal, differing) =
             (tried.is_match(), tried.comparison.as_ref().filter(|_| tried.differs()));
         past::look_back(&checkout.history, &self.job.subject, archive, differing, &mut self.seen);
@@ -272,6 +276,27 @@ impl Story<'_> {
             );
             self.seen.undetermined = Some(Finding::new(Code::RepositoryUnavailable, message));
         }
+    }
+
+    /// A tree that leads to files that it does not hold, with nothing in it that says how they are made: where the staged
+    /// tarball has them, what was packed of the tree alone says nothing about them.
+    fn build_not_found(
+        &self,
+        tried: &Tried,
+        archive: &Archive,
+        checkout: &Checkout,
+    ) -> Option<Ending> {
+        let plan = self.seen.plan.as_ref().filter(|_| tried.differs())?;
+        let staged = |path: &String| {
+            let path = path.trim_start_matches("./").trim_end_matches('/');
+            archive.get(path).is_some() || archive.files().any(|file| is_below(file.path, path))
+        };
+        let made = plan::unmade(&checkout.facts, plan).into_iter().find(staged)?;
+        let detail = format!(
+            "package.json leads to `{made}`, which the tree does not hold, and nothing in the tree says how it is made. \
+             Set the steps by hand: `steps` in the file of --plan, of `check` or of the enrolment."
+        );
+        Some(Ending::NoPlan { detail })
     }
 
     /// Whether what could not be had of the tree may be why it did not come out the same: nothing was packed, or a file
@@ -299,6 +324,10 @@ impl Story<'_> {
         let log = (!self.log.is_empty()).then(|| shortened(self.log));
         Output { attempt: Attempt::Judged(Box::new(judged)), rebuilt: self.rebuilt, log }
     }
+}
+
+fn is_below(file: &str, folder: &str) -> bool {
+    file.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'))
 }
 
 /// The log of all rebuilds together, within the bound of one.

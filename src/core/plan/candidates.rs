@@ -129,6 +129,15 @@ pub fn version_writer(facts: &SourceFacts) -> Option<String> {
     of_release.or_else(set_up)
 }
 
+/// What package.json leads to, the tree does not hold, and this plan runs nothing to make. Where the staged tarball has it, its build was not found.
+pub fn unmade(facts: &SourceFacts, plan: &Plan) -> Vec<String> {
+    if plan.build.iter().all(steps::is_version) {
+        scripts::missing_outputs(facts)
+    } else {
+        Vec::new()
+    }
+}
+
 /// What is worth a warning about a plan before anything has run.
 pub fn warnings(facts: &SourceFacts, plan: &Plan) -> Vec<Finding> {
     let Install::Lockfile { lockfile, directory, .. } = &plan.install else { return Vec::new() };

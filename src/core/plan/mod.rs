@@ -22,7 +22,7 @@ mod tools;
 #[cfg(test)]
 mod tests;
 
-pub use candidates::{Declared, Offer, PlanProblem, candidates, version_writer, warnings};
+pub use candidates::{Declared, Offer, PlanProblem, candidates, unmade, version_writer, warnings};
 pub use given::{ExactTool, Given, GivenInstall, GivenStep};
 
 use crate::{

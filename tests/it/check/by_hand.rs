@@ -22,6 +22,14 @@ fn a_step_that_nobody_could_guess_is_set_by_hand() {
     let arguments = ["check", "p.tgz", "--repo", "repository", "--ref", TAG, "--json"];
     let (code, said, complained) = countersign(folder.path(), &arguments);
     assert_eq!(code, Some(1), "{said}{complained}");
+    let report: Value = serde_json::from_str(&said).unwrap();
+    let finding = &report["findings"][0];
+    assert_eq!(
+        (&finding["code"], &report["class"]),
+        (&"plan-not-found".into(), &"not-rebuilt".into())
+    );
+    let message = finding["message"].as_str().unwrap();
+    assert!(message.contains("leads to `out.txt`") && message.contains("--plan"), "{message}");
     let with_plan = [&arguments[..], &["--plan", "plan.json"]].concat();
     let (code, said, complained) = countersign(folder.path(), &with_plan);
     assert_eq!(code, Some(0), "{said}{complained}");
