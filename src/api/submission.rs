@@ -205,7 +205,7 @@ async fn download(app: &App, part: &TarballPart) -> Result<Bytes, Error> {
     let unavailable = |why: String| {
         Error::bad_gateway(format!("`{}` could not be fetched: {why}; send it again", part.url))
     };
-    let answer = request.send().await.map_err(|error| match innermost(&error) {
+    let answer = request.send().await.map_err(|error| match Unreachable::within(&error) {
         Some(why) => Error::unprocessable(format!("the tarball cannot be fetched: {why}")),
         None => unavailable(error.without_url().to_string()),
     })?;
@@ -234,18 +234,6 @@ async fn download(app: &App, part: &TarballPart) -> Result<Bytes, Error> {
         }
     }
     Ok(Bytes::from(bytes))
-}
-
-/// Whether a request failed since what its name leads to may not be asked.
-fn innermost(error: &reqwest::Error) -> Option<&Unreachable> {
-    let mut cause: Option<&dyn std::error::Error> = Some(error);
-    while let Some(error) = cause {
-        if let Some(found) = error.downcast_ref::<Unreachable>() {
-            return Some(found);
-        }
-        cause = error.source();
-    }
-    None
 }
 
 fn answer(app: &App, id: VerificationId) -> Response {

@@ -103,6 +103,7 @@ fn settings(app: &App, token: &Secret, number: u32) -> Settings {
         upstream: app.config.upstream().clone(),
         cache: worker_cache(app, is_root),
         work: app.config.work.clone().unwrap_or_else(|| default_work(is_root)),
+        reach: app.config.reach(),
         limits: RebuildLimits::default(),
     }
 }

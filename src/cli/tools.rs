@@ -3,6 +3,7 @@
 
 use countersign_worker::{
     job::Tools,
+    reach::Reach,
     settings::{RebuildLimits, Settings, default_work},
     toolchain::default_folder,
     upstream::{Secret, UpstreamConfig},
@@ -20,6 +21,7 @@ pub(crate) fn open(flags: &Flags, reuse: bool) -> anyhow::Result<Tools> {
         upstream: registries(flags)?.map_or_else(UpstreamConfig::from_environment, Ok)?,
         cache: default_folder(|name| std::env::var(name).ok(), is_root)?,
         work: default_work(is_root),
+        reach: Reach::default(),
         limits: RebuildLimits::default(),
     };
     let tools = Tools::open(&settings)?;

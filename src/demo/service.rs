@@ -34,6 +34,8 @@ impl Service {
         let mut child = Command::new(&program)
             .args(serve_arguments(&data))
             .current_dir(folder)
+            // The demo's repository is served on this machine.
+            .env("COUNTERSIGN_PRIVATE_HOSTS", "[\"127.0.0.1\"]")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::from(log))

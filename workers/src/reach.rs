@@ -37,6 +37,20 @@ pub enum Unreachable {
     Plain(String),
 }
 
+impl Unreachable {
+    /// Whether a request failed since what its name leads to may not be asked.
+    pub fn within(error: &reqwest::Error) -> Option<&Self> {
+        let mut cause: Option<&dyn Error> = Some(error);
+        while let Some(error) = cause {
+            if let Some(found) = error.downcast_ref::<Self>() {
+                return Some(found);
+            }
+            cause = error.source();
+        }
+        None
+    }
+}
+
 impl Reach {
     /// Whether an address may be asked, as far as it says so itself. Where it has a name, [`Self::client`] looks at what the
     /// name leads to.
@@ -66,10 +80,35 @@ impl Reach {
     /// # Errors
     /// As [`ClientConfig::client`].
     pub fn client(&self, config: &ClientConfig) -> Result<reqwest::Client, ClientError> {
-        let (reach, resolver) = (self.clone(), Arc::new(self.clone()));
-        let builder = config.builder()?.dns_resolver(resolver);
-        let policy = redirect::Policy::custom(move |attempt| reach.follow(attempt));
+        let reach = self.clone();
+        self.client_with(config, redirect::Policy::custom(move |attempt| reach.follow(attempt)))
+    }
+
+    /// The same, and it follows no redirect at all.
+    ///
+    /// # Errors
+    /// As [`ClientConfig::client`].
+    pub(crate) fn client_that_stays(
+        &self,
+        config: &ClientConfig,
+    ) -> Result<reqwest::Client, ClientError> {
+        self.client_with(config, redirect::Policy::none())
+    }
+
+    fn client_with(
+        &self,
+        config: &ClientConfig,
+        policy: redirect::Policy,
+    ) -> Result<reqwest::Client, ClientError> {
+        let builder = config.builder()?.dns_resolver(Arc::new(self.clone()));
         builder.redirect(policy).build().map_err(ClientError::Build)
+    }
+
+    /// The same, with one more host that may lie inside a private network.
+    #[must_use]
+    pub fn naming(mut self, host: &str) -> Self {
+        self.private_hosts.insert(host.to_ascii_lowercase());
+        self
     }
 
     fn follow(&self, attempt: redirect::Attempt<'_>) -> redirect::Action {
@@ -79,7 +118,7 @@ impl Reach {
         if named && attempt.previous().len() < 5 { attempt.follow() } else { attempt.stop() }
     }
 
-    fn names(&self, host: &str) -> bool {
+    pub(crate) fn names(&self, host: &str) -> bool {
         self.private_hosts.contains(host.trim_start_matches('[').trim_end_matches(']'))
             || self.private_hosts.contains(host)
     }

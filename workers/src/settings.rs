@@ -7,6 +7,7 @@ use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    reach::Reach,
     sandbox::Limits,
     upstream::{Secret, UpstreamConfig},
 };
@@ -26,6 +27,9 @@ pub struct Settings {
     pub cache: PathBuf,
     /// Where rebuilds take place.
     pub work: PathBuf,
+    /// What may be reached beyond the public network: repositories that an enrolment or a package names.
+    #[serde(default)]
+    pub reach: Reach,
     /// The bounds of a rebuild, where they are not those of `countersign_core::limits`.
     #[serde(default)]
     pub limits: RebuildLimits,
@@ -80,6 +84,9 @@ pub struct WorkerArgs {
     /// Where rebuilds take place
     #[arg(long, env = "COUNTERSIGN_WORK", value_name = "DIR")]
     pub work: Option<PathBuf>,
+    /// A host inside a private network that repositories may be fetched from; may be given again
+    #[arg(long = "private-host", value_name = "HOST")]
+    pub private_hosts: Vec<String>,
     /// Read the whole configuration as JSON from standard input; for a service that starts its own workers
     #[arg(long, hide = true)]
     pub settings_from_stdin: bool,
@@ -116,6 +123,10 @@ impl WorkerArgs {
             upstream: UpstreamConfig::from_environment()?,
             cache,
             work: self.work.clone().unwrap_or_else(|| default_work(is_root)),
+            reach: self
+                .private_hosts
+                .iter()
+                .fold(Reach::default(), |reach, host| reach.naming(host)),
             limits: RebuildLimits::default(),
         })
     }

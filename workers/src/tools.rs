@@ -39,7 +39,8 @@ impl Tools {
         let is_root = rustix::process::geteuid().is_root();
         let cache = Cache::open(&settings.cache, is_root)?;
         let upstream = Upstream::new(&settings.upstream, &cache.registry_folder())?;
-        let git = GitCache::new(&settings.cache.join("git"), &settings.upstream.client);
+        let git =
+            GitCache::new(&settings.cache.join("git"), &settings.upstream.client, &settings.reach);
         let registry_hosts = settings.upstream.registries.hosts();
         let limits = settings.limits.clone().into_sandbox();
         let (work, init) = (settings.work.clone(), PathBuf::from(OWN_PROGRAM));

@@ -23,6 +23,7 @@ use countersign_core::{
 use countersign_worker::{
     job::{self, Output, Tools},
     progress::{Unheard, Watch},
+    reach::Reach,
     settings::{RebuildLimits, Settings},
     toolchain::default_folder,
     upstream::{Secret, UpstreamConfig},
@@ -316,6 +317,7 @@ fn open(folder: &TempDir, limits: RebuildLimits, upstream: UpstreamConfig) -> To
         upstream,
         cache: cache(),
         work: folder.path().join("work"),
+        reach: Reach::default(),
         limits,
     };
     // The test's own program is no door to the sandbox.

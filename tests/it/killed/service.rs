@@ -34,6 +34,7 @@ use countersign_core::{
     source::TagPattern,
 };
 use countersign_worker::{
+    reach::Reach,
     settings::Settings,
     upstream::{Secret, UpstreamConfig},
 };
@@ -107,6 +108,7 @@ impl Service {
             upstream: upstream.clone(),
             cache: cache(),
             work: work.to_owned(),
+            reach: Reach::default(),
             limits: small_limits(),
         }
     }

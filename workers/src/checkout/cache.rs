@@ -24,9 +24,10 @@ use super::{
     CheckoutError, Doing,
     origin::Origin,
     program::{Git, Said},
+    way::Guide,
     words,
 };
-use crate::{http::ClientConfig, progress::Watch};
+use crate::{http::ClientConfig, progress::Watch, reach::Reach};
 
 /// How often a lock that another process holds is tried again.
 const LOCK_PAUSE: Duration = Duration::from_millis(100);
@@ -36,6 +37,7 @@ const LOCK_PAUSE: Duration = Duration::from_millis(100);
 pub struct GitCache {
     folder: PathBuf,
     client: ClientConfig,
+    reach: Reach,
     time_limit: Duration,
     bytes_max: u64,
 }
@@ -63,11 +65,12 @@ pub(super) struct Fetched {
 }
 
 impl GitCache {
-    /// A cache in that folder, which is made where it is missing.
-    pub fn new(folder: &Path, client: &ClientConfig) -> Self {
+    /// A cache in that folder, which is made where it is missing, of repositories that may be reached.
+    pub fn new(folder: &Path, client: &ClientConfig, reach: &Reach) -> Self {
         Self {
             folder: folder.to_owned(),
             client: client.clone(),
+            reach: reach.clone(),
             time_limit: Duration::from_secs(CLONE_SECONDS_MAX),
             bytes_max: CLONE_BYTES_MAX,
         }
@@ -78,6 +81,13 @@ impl GitCache {
     pub fn with_time_limit(mut self, time_limit: Duration) -> Self {
         self.time_limit = time_limit;
         self
+    }
+
+    /// The same for a repository that somebody gave by hand: its host may lie anywhere.
+    pub(super) fn given(&self, repository: &Repository) -> Self {
+        let url = url::Url::parse(repository.as_str()).ok();
+        let host = url.as_ref().and_then(url::Url::host_str).unwrap_or_default();
+        Self { reach: self.reach.clone().naming(host), ..self.clone() }
     }
 
     /// Brings every branch and tag of a repository, and nothing else: no pull requests, no notes.
@@ -212,11 +222,18 @@ impl<'a> Entry<'a> {
         watch: Watch<'_>,
     ) -> Result<Result<Fetched, Unavailable>, CheckoutError> {
         clear(&self.repository())?;
+        let guide =
+            Guide { reach: &cache.reach, client: &cache.client, time_limit: cache.time_limit };
+        let way = match guide.lead(self.origin, watch)? {
+            Ok(way) => way,
+            Err(because) => return Ok(Err(Unavailable::because(because))),
+        };
         let roots = cache.roots(&self.folder)?;
         let proxy = cache.client.proxy.as_deref();
         let git = Git {
             folder: &self.folder,
-            origin: Some(self.origin),
+            origin: Some(&way.origin),
+            pin: way.pin.as_deref(),
             roots: roots.as_deref(),
             proxy: proxy.map(|url| (url, cache.client.no_proxy.as_deref().unwrap_or_default())),
             time_limit: cache.time_limit,
@@ -225,7 +242,7 @@ impl<'a> Entry<'a> {
         if !self.repository().join("HEAD").exists() {
             self.make(&git, watch)?;
         }
-        let address = self.origin.argument();
+        let address = way.origin.argument();
         let mut arguments = vec!["--git-dir=repository.git", "fetch", "--force", "--progress"];
         arguments.extend(["--no-tags", "--no-write-fetch-head", "--update-shallow"]);
         if commits.is_empty() {
@@ -238,11 +255,7 @@ impl<'a> Entry<'a> {
             arguments.extend(["--", &address]);
             arguments.extend(commits);
         }
-        let mut redirected_to = None;
         let said = git.run(&arguments, watch, &mut |line| {
-            if let Some(address) = line.strip_prefix("warning: redirecting to ") {
-                redirected_to = Some(address.trim().to_owned());
-            }
             if let Some(progress) = words::progress(line) {
                 watch.doing(Phase::Checkout, &progress);
             }
@@ -252,6 +265,7 @@ impl<'a> Entry<'a> {
         }
         let refs = self.refs(&git, watch)?;
         let objects = self.repository().join("objects");
+        let redirected_to = way.redirected_to;
         Ok(Ok(Fetched { objects, refs, redirected_to, in_place: false }))
     }
 
@@ -267,6 +281,7 @@ impl<'a> Entry<'a> {
         let git = Git {
             folder: &self.folder,
             origin: Some(self.origin),
+            pin: None,
             roots: None,
             proxy: None,
             time_limit: cache.time_limit,

@@ -17,6 +17,7 @@ mod submodules;
 mod tags;
 mod tree;
 mod trust;
+mod way;
 mod words;
 
 #[cfg(test)]
@@ -201,7 +202,12 @@ impl GitCache {
             Ok(agreed) => agreed,
             Err(findings) => return Ok(Outcome::Refused { source: None, findings }),
         };
-        match self.look_twice(wanted, &repository, notes.clone(), watch) {
+        // Whoever runs a check knows what they ask for; what a package or an enrolment names is somebody else's word.
+        let cache = match wanted.request.trust {
+            Trust::Given => &self.given(&repository),
+            Trust::Enrolled | Trust::SelfDeclared => self,
+        };
+        match cache.look_twice(wanted, &repository, notes.clone(), watch) {
             Err(error) => match error.finding() {
                 Some(reason) => {
                     Ok(Outcome::Undetermined { reason: Box::new(reason), findings: notes })

@@ -64,6 +64,8 @@ pub(super) struct Git<'a> {
     pub folder: &'a Path,
     /// Where it reads from; none for what needs neither network nor a foreign folder.
     pub origin: Option<&'a Origin>,
+    /// What it connects to, in place of what the name of its host leads to by then: curl's `CURLOPT_RESOLVE` (git 2.37).
+    pub pin: Option<&'a str>,
     /// The certificates that it believes, in one PEM file.
     pub roots: Option<&'a Path>,
     /// The proxy for what does not lie on this machine, and the hosts that are reached without it.
@@ -186,9 +188,12 @@ impl Git<'_> {
                         [maintenance]\n\tauto = false\n\
                         [submodule]\n\trecurse = false\n\
                         [fetch]\n\tfsckObjects = true\n\tunpackLimit = 1\n\trecurseSubmodules = false\n\
-                        [http]\n\tfollowRedirects = initial\n\tlowSpeedLimit = 1\n\tlowSpeedTime = 60\n\
+                        [http]\n\tfollowRedirects = false\n\tlowSpeedLimit = 1\n\tlowSpeedTime = 60\n\
                         [protocol]\n\tallow = never\n"
             .to_owned();
+        if let Some(pin) = self.pin {
+            text.push_str(&format!("[http]\n\tcurloptResolve = {pin}\n"));
+        }
         text.push_str("[fetch \"fsck\"]\n");
         for rule in TOLERATED {
             text.push_str(&format!("\t{rule} = ignore\n"));

@@ -4,7 +4,7 @@ mod attacks;
 mod endings;
 mod history;
 mod repository;
-mod served;
+pub(super) mod served;
 mod sources;
 mod torn;
 
@@ -23,6 +23,7 @@ use super::{Checkout, GitCache, Kind, Outcome, Wanted};
 use crate::{
     http::ClientConfig,
     progress::{Unheard, Watch},
+    reach::Reach,
 };
 
 pub(super) static GO_ON: AtomicBool = AtomicBool::new(false);
@@ -32,7 +33,8 @@ pub(super) fn watch() -> Watch<'static> {
 }
 
 pub(super) fn cache(folder: &Path) -> GitCache {
-    GitCache::new(folder, &ClientConfig::default())
+    let reach = Reach::default().naming("127.0.0.1");
+    GitCache::new(folder, &ClientConfig::default(), &reach)
 }
 
 /// A search for `pad@1.3.1`, to be changed by a test where it matters.

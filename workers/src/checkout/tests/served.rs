@@ -30,15 +30,20 @@ impl Served {
     pub(crate) fn moved(folder: &Path) -> Self {
         let folder = folder.to_owned();
         Self::answering(move |path| match path.strip_prefix("/old") {
-            Some(rest) => {
-                format!("HTTP/1.1 301 Moved\r\nLocation: /new{rest}\r\nContent-Length: 0\r\n")
-                    .into_bytes()
-                    .into_iter()
-                    .chain(*b"Connection: close\r\n\r\n")
-                    .collect()
-            }
+            Some(rest) => on_to(&format!("/new{rest}")),
             None => file(&folder, path.strip_prefix("/new").unwrap_or(path)),
         })
+    }
+
+    /// Sends whoever asks on to the same path behind another address.
+    pub(crate) fn leading_to(address: &str) -> Self {
+        let address = address.to_owned();
+        Self::answering(move |path| on_to(&format!("{address}{path}")))
+    }
+
+    /// Sends whoever asks on to the same path once more.
+    pub(crate) fn going_round() -> Self {
+        Self::answering(on_to)
     }
 
     fn answering(answer: impl Fn(&str) -> Vec<u8> + Send + 'static) -> Self {
@@ -65,6 +70,11 @@ impl Served {
     pub(crate) fn asked(&self) -> Vec<String> {
         self.asked.lock().unwrap().clone()
     }
+}
+
+fn on_to(place: &str) -> Vec<u8> {
+    let head = "HTTP/1.1 301 Moved\r\nContent-Length: 0\r\nConnection: close\r\n";
+    format!("{head}Location: {place}\r\n\r\n").into_bytes()
 }
 
 fn file(folder: &Path, path: &str) -> Vec<u8> {
@@ -102,6 +112,12 @@ impl Silent {
         let (coming, came) = channel();
         let (going, went) = channel();
         thread::spawn(move || {
+            // The first one only looks where the address leads; git is the second.
+            let (mut first, _) = listener.accept().unwrap();
+            request(&first);
+            let none = b"HTTP/1.1 404 No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+            first.write_all(none).unwrap();
+            drop(first);
             let (mut stream, _) = listener.accept().unwrap();
             coming.send(()).unwrap();
             let mut buffer = [0; 1024];
