@@ -7,10 +7,8 @@ pub const TARBALL_BYTES_MAX: u64 = 128 * 1024 * 1024;
 /// All files of one archive together, unpacked. npm refuses nothing here, so this bound is ours: it keeps one hostile
 /// archive from filling a worker's memory.
 pub const UNPACKED_BYTES_MAX: u64 = 1024 * 1024 * 1024;
-/// Unpacked bytes for each packed byte. npm 11 (node-tar 7.5) aborts above 1000.
+/// Unpacked bytes for each packed byte. npm 11 (node-tar 7.5) aborts above 1000, however small the archive is.
 pub const UNPACK_RATIO_MAX: u64 = 1000;
-/// Below this many unpacked bytes the ratio is not looked at: a few empty pages of padding compress better than 1000:1.
-pub const UNPACK_RATIO_FROM_BYTES: u64 = 1024 * 1024;
 /// Members of one archive. The largest real packages hold some 40,000.
 pub const ENTRIES_MAX: usize = 100_000;
 /// One path in an archive, in bytes: longer ones do not fit on every file system that npm serves.

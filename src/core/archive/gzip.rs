@@ -10,9 +10,7 @@ use super::{
     rule::{Refusal, Rule},
     tolerance::Tolerance,
 };
-use crate::limits::{
-    TARBALL_BYTES_MAX, UNPACK_RATIO_FROM_BYTES, UNPACK_RATIO_MAX, UNPACKED_BYTES_MAX,
-};
+use crate::limits::{TARBALL_BYTES_MAX, UNPACK_RATIO_MAX, UNPACKED_BYTES_MAX};
 
 const FIXED_HEADER_BYTES: usize = 10;
 const TRAILER_BYTES: usize = 8;
@@ -129,7 +127,7 @@ fn bounds(tgz: &[u8], unpacked: usize, at: usize) -> Result<(), Refusal> {
         let what = format!("it unpacks to more than {UNPACKED_BYTES_MAX} bytes");
         return Err(Refusal::in_tgz(Rule::TooLarge, at, what));
     }
-    if unpacked > UNPACK_RATIO_FROM_BYTES && unpacked > packed * UNPACK_RATIO_MAX {
+    if unpacked > packed * UNPACK_RATIO_MAX {
         let what = format!("it unpacks to more than {UNPACK_RATIO_MAX} times its {packed} bytes");
         return Err(Refusal::in_tgz(Rule::Ratio, at, what));
     }

@@ -182,6 +182,8 @@ struct Reader<'a> {
     entries: Vec<Entry>,
     /// Every path by its collision key, with where its header stands.
     keys: Vec<Key>,
+    /// The names in headers beside which an extended header names another path.
+    aliases: Vec<Key>,
     tolerances: Vec<Tolerance>,
 }
 
@@ -202,6 +204,7 @@ impl<'a> Reader<'a> {
             root: None,
             entries: Vec::new(),
             keys: Vec::new(),
+            aliases: Vec::new(),
             tolerances: Vec::new(),
         }
     }
@@ -323,6 +326,7 @@ impl<'a> Reader<'a> {
 
     /// `git archive` begins with the commit as a comment. All other global headers change what follows for some readers.
     fn global_header(&mut self, header: &Header, at: usize) -> Result<(), Refusal> {
+        own_path(header, at)?;
         let (start, length) = self.meta_body(header)?;
         let is_first = self.headers == 1;
         if !is_first || !pax::is_git_comment(&self.tar[start..start + length]) {
@@ -333,13 +337,21 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// The body of an extended header, which node-tar ignores above a size.
+    /// The body of an extended header. node-tar ignores it above a size, and makes text of it piece by piece as it comes: a
+    /// letter of several bytes that lies across two pieces is lost, and with it the record or the path. One block always
+    /// comes whole.
     fn meta_body(&mut self, header: &Header) -> Result<(usize, usize), Refusal> {
         if header.size > PAX_BYTES_MAX {
             let what = format!("an extended header has more than {PAX_BYTES_MAX} bytes");
             return Err(Refusal::in_tar(Rule::Pax, self.at, what));
         }
-        self.body(header.size)
+        let (start, length) = self.body(header.size)?;
+        let letter = self.tar[start..start + length].iter().position(|byte| !byte.is_ascii());
+        if let Some(offset) = letter.filter(|_| length > BLOCK_BYTES) {
+            let what = "an extended header of more than one block has letters beyond ASCII";
+            return Err(Refusal::in_tar(Rule::Pax, start + offset, what));
+        }
+        Ok((start, length))
     }
 
     fn regular_file(&mut self, header: Header, at: usize) -> Result<(), Refusal> {
@@ -391,6 +403,9 @@ impl<'a> Reader<'a> {
         }
         let path = records.path.as_deref().map_or(header.path.as_slice(), str::as_bytes);
         let place = names::place(path).map_err(|(rule, what)| Refusal::in_tar(rule, at, what))?;
+        if records.path.is_some() {
+            self.aliases.extend(alias(header, &place, at));
+        }
         match &self.root {
             Some(root) if root != place.root => {
                 let what = format!(
@@ -432,8 +447,31 @@ impl<'a> Reader<'a> {
                 return Err(Refusal::in_tar(Rule::PathConflict, at, what));
             }
         }
+        self.hidden_paths()
+    }
+
+    /// Who overlooks an extended header takes the header's own name. That may be cut, as packers cut it, and is never the
+    /// path of another file.
+    fn hidden_paths(&self) -> Result<(), Refusal> {
+        for alias in &self.aliases {
+            let found = self.keys.binary_search_by(|there| there.key.cmp(&alias.key));
+            if found.is_ok() {
+                let name = rule::quoted(alias.path.as_bytes());
+                let what = format!("beside an extended header the name {name} is another file's");
+                return Err(Refusal::in_tar(Rule::Pax, alias.at, what));
+            }
+        }
         Ok(())
     }
+}
+
+/// What the name of a header would be without the extended one beside it, where that is another path.
+fn alias(header: &Header, place: &names::Place<'_>, at: usize) -> Option<Key> {
+    let own = String::from_utf8_lossy(&header.path);
+    let path = names::installed(names::place(own.as_bytes()).ok()?.below);
+    let key = names::collision_key(&path);
+    let is_other = key != names::collision_key(&names::installed(place.below.clone()));
+    (is_other && !path.is_empty()).then_some(Key { key, path, directory: false, at })
 }
 
 /// The path in a header beside an extended one is no name that an installer uses, but node-tar takes a slash at its end

@@ -58,7 +58,7 @@ pub(super) fn installed(below: String) -> String {
 }
 
 /// Equal for two paths that are one file on some disk: without case and accents' form, as APFS and NTFS compare, and
-/// without the invisible characters that HFS+ skips. Folders are divided by NUL, which sorts before all else, so that a
+/// without the invisible characters that HFS+ skips, and as node-tar writes on Windows what Windows does not allow. Folders are divided by NUL, which sorts before all else, so that a
 /// folder sorts directly before what lies in it.
 pub(super) fn collision_key(path: &str) -> String {
     if path.is_ascii() {
@@ -70,7 +70,19 @@ pub(super) fn collision_key(path: &str) -> String {
     };
     // Folding may bring forth what folds again; the second round finds nothing new for any character of Unicode 16.
     let twice = folded(&folded(path));
-    twice.chars().filter(|&c| !is_skipped(c)).map(|c| if c == '/' { '\0' } else { c }).collect()
+    let kept = twice.chars().filter(|&c| !is_skipped(c)).map(unencoded);
+    kept.map(|c| if c == '/' { '\0' } else { c }).collect()
+}
+
+/// node-tar puts these characters into a private range on Windows (`winchars.js`), where a name may have them already.
+fn unencoded(character: char) -> char {
+    match character {
+        '\u{f07c}' => '|',
+        '\u{f03c}' => '<',
+        '\u{f03e}' => '>',
+        '\u{f03f}' => '?',
+        other => other,
+    }
 }
 
 /// The characters that HFS+ leaves out when it compares names.
@@ -104,6 +116,7 @@ mod tests {
             ("\u{3c3}", "\u{3c2}"),
             ("a\u{200d}b", "ab"),
             ("\u{212a}", "k"),
+            ("a\u{f03f}.js", "a?.js"),
         ] {
             assert_eq!(collision_key(one), collision_key(other), "{one} {other}");
         }

@@ -102,6 +102,18 @@ fn every_record_that_packers_write_is_accepted() {
 }
 
 #[test]
+fn a_long_extended_header_may_stand_beside_a_cut_name_and_letters_in_one_block() {
+    let letters = format!("package/{}.js", "ü".repeat(120));
+    let split = format!("package/{}", "l/".repeat(250));
+    for path in [letters, split + "a.js"] {
+        let own = &path.as_bytes()[..99];
+        let own = own.strip_suffix(b"/").unwrap_or(own);
+        let archive = accepted(&with_base([pax(&[("path", &path)]), file(own, "x")]));
+        assert_eq!(archive.get(&path[8..]), Some(b"x".as_slice()));
+    }
+}
+
+#[test]
 fn folders_of_size_0_are_tolerated_and_make_no_file() {
     let long = format!("package/{}/", "ü".repeat(60));
     let tgz = gzip(&tar(&[

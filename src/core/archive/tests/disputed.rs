@@ -5,7 +5,7 @@ use super::{
     refusals::{Case, case},
     writer::{
         Checksum, MAGIC, PREFIX, REST, THIRD, UNAME, base, file, gzip, long_path, members, nested,
-        pax, tar, typed, with_base,
+        pax, record, tar, typed, with_base,
     },
 };
 
@@ -98,7 +98,55 @@ pub(super) fn extended_headers() -> Vec<Case> {
         before("an owner that is no number", "NaN", pax(&[("uid", "root")])),
     ];
     cases.extend(header_pairs());
+    cases.extend(overlooked());
     cases
+}
+
+/// Extended headers that npm, or any reader that knows none, does not take for what they say.
+fn overlooked() -> Vec<Case> {
+    let folders = format!("package/{}/{}/", "d".repeat(200), "e".repeat(200));
+    let long = |letter: usize| format!("{folders}{}ü.js", "f".repeat(letter - folders.len()));
+    let torn = "npm loses a letter that lies in two pieces of the stream, and installs the second index.js";
+    let letter = THIRD + 512 + 511;
+    let evil = || file("package/index.js", "evil");
+    let commit = record("comment", "0123456789012345678901234567890123456789");
+    vec![
+        case(
+            "a letter of two bytes at the end of a block",
+            torn,
+            with_base([pax(&[("path", &long(502))]), evil()]),
+            Rule::Pax,
+            letter,
+        ),
+        case(
+            "the same in a long path",
+            torn,
+            with_base([long_path(&long(511)), evil()]),
+            Rule::Pax,
+            letter,
+        ),
+        case(
+            "another file's name beside an extended header",
+            "who knows no extended headers installs the second index.js",
+            with_base([pax(&[("path", "package/docs.txt")]), evil()]),
+            Rule::Pax,
+            THIRD + 1024,
+        ),
+        case(
+            "the same in another root folder and in capitals",
+            "npm strips any root, and on some disks that is index.js",
+            with_base([pax(&[("path", "package/docs.txt")]), file("other/INDEX.js", "evil")]),
+            Rule::Pax,
+            THIRD + 1024,
+        ),
+        case(
+            "a commit without a name",
+            "npm takes the body for a header",
+            gzip(&tar(&[vec![typed(b'g', "", commit)], base()].concat())),
+            Rule::Path,
+            0,
+        ),
+    ]
 }
 
 fn header_pairs() -> Vec<Case> {
