@@ -4,7 +4,8 @@
 use std::fmt::Write;
 
 use countersign_core::{
-    compare::FileComparison,
+    archive::Tolerance,
+    compare::{FileComparison, Tolerated},
     finding::Severity,
     mend::Mend,
     rebuild::RequestOutcome,
@@ -146,6 +147,7 @@ fn way(report: &Report, out: &mut String) {
             let tokens = applied.tokens.join(", ");
             line("let differ", format!("{} ({}: {tokens})", applied.path, applied.name));
         }
+        tolerated(&comparison.tolerances).for_each(|text| line("tolerated", text));
     }
     if let Some(total) = report.timings_ms.total {
         line("time", format!("{}.{} s", total / 1000, total % 1000 / 100));
@@ -166,6 +168,15 @@ fn mended(mend: &Mend) -> String {
     let (causes, count) = (causes.join(", "), mend.paths.len());
     let files = if count == 1 { "1 file".to_owned() } else { format!("{count} files") };
     format!("a patch for {causes} ({files}): check --patch FILE writes it")
+}
+
+/// What the strict reader let pass, each with the side that had it.
+fn tolerated(tolerances: &Tolerated) -> impl Iterator<Item = String> {
+    let sides = [("staged", &tolerances.staged), ("rebuilt", &tolerances.rebuilt)];
+    sides.into_iter().flat_map(|(side, tolerances)| {
+        let text = move |t: &Tolerance| format!("{side}: {} ({})", t.sentence(), t.code());
+        tolerances.iter().map(text)
+    })
 }
 
 /// The kebab-case word of a value that serialises to one; nothing for null.

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    archive::Archive,
+    archive::{Archive, Tolerance},
     cause::Cause,
     manifest::{FileRecord, Manifest},
     normalisation::{self, Applied, Permission},
@@ -121,6 +121,15 @@ impl Counts {
     }
 }
 
+/// What the strict reader accepted in the two archives although no packer of today writes it.
+#[derive(Clone, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
+pub struct Tolerated {
+    /// In the staged archive.
+    pub staged: Vec<Tolerance>,
+    /// In the rebuilt archive.
+    pub rebuilt: Vec<Tolerance>,
+}
+
 /// Two archives compared: every path of either, ordered by path.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Comparison {
@@ -133,6 +142,9 @@ pub struct Comparison {
     /// What was let differ, ordered by path: these files are changed, and count as the same.
     #[serde(default)]
     pub normalisations: Vec<Applied>,
+    /// What was tolerated in either archive. It changes no file and so no level.
+    #[serde(default)]
+    pub tolerances: Tolerated,
 }
 
 impl Comparison {
@@ -174,7 +186,9 @@ pub fn compare(staged: &Archive, rebuilt: &Archive) -> Comparison {
     } else {
         Level::IdenticalFiles
     };
-    Comparison { level, counts, files, normalisations: Vec::new() }
+    let tolerances =
+        Tolerated { staged: staged.tolerances().to_vec(), rebuilt: rebuilt.tolerances().to_vec() };
+    Comparison { level, counts, files, normalisations: Vec::new(), tolerances }
 }
 
 /// Compares, and lets differ what is permitted: only contents, never names, modes or order. The level is

@@ -50,6 +50,10 @@ fn swapped(comparison: &Comparison) -> Comparison {
         level: comparison.level,
         counts: Counts { added: missing, missing: added, ..comparison.counts },
         normalisations: comparison.normalisations.clone(),
+        tolerances: Tolerated {
+            staged: comparison.tolerances.rebuilt.clone(),
+            rebuilt: comparison.tolerances.staged.clone(),
+        },
         files: comparison
             .files
             .iter()
@@ -62,6 +66,19 @@ fn swapped(comparison: &Comparison) -> Comparison {
             })
             .collect(),
     }
+}
+
+#[test]
+fn what_was_tolerated_in_either_archive_is_told_and_changes_no_level() {
+    let files: &Files<'_> = &[("a.js", 0o644, "a")];
+    let mut encoder =
+        GzBuilder::new().filename("package.tar").write(Vec::new(), Compression::fast());
+    encoder.write_all(&tar(files)).unwrap();
+    let named = read(&encoder.finish().unwrap()).unwrap();
+    let comparison = compare(&named, &packed(files, Compression::fast()));
+    assert_eq!(comparison.level, Level::IdenticalArchive);
+    assert_eq!(comparison.tolerances.staged, [Tolerance::GzipFileName]);
+    assert_eq!(comparison.tolerances.rebuilt, []);
 }
 
 #[test]

@@ -221,7 +221,10 @@ fn is_plain(path: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{compare::Counts, manifest::FileRecord};
+    use crate::{
+        compare::{Counts, Tolerated},
+        manifest::FileRecord,
+    };
 
     fn comparison(files: &[(&str, Status, Cause, bool)]) -> Comparison {
         let record =
@@ -239,6 +242,7 @@ mod tests {
             counts: Counts::default(),
             files: files.collect(),
             normalisations: Vec::new(),
+            tolerances: Tolerated::default(),
         }
     }
 

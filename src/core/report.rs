@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     artifact::{Access, Sha1, Sha256, Sha512, Subject},
-    compare::{Counts, FileComparison, Level},
+    compare::{Counts, FileComparison, Level, Tolerated},
     finding::{Class, Finding},
     mend::Mend,
     normalisation::Applied,
@@ -322,6 +322,9 @@ pub struct ComparisonPart {
     pub files: Vec<FileComparison>,
     /// The named normalisations that were needed, each with what it touched.
     pub normalisations: Vec<Applied>,
+    /// What no packer of today writes and was accepted all the same, by the name of each tolerance.
+    #[serde(default)]
+    pub tolerances: Tolerated,
 }
 
 /// The document.
@@ -459,6 +462,7 @@ impl Report {
             counts: comparison.counts,
             files: comparison.files.clone(),
             normalisations: comparison.normalisations.clone(),
+            tolerances: comparison.tolerances.clone(),
         });
         report.mends.clone_from(&seen.mends);
         report.timings_ms = seen.timings;

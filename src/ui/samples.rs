@@ -4,7 +4,7 @@ use countersign_core::{
     Sha256, Sha512, Timestamp,
     artifact::{Access, Subject},
     cause::Cause,
-    compare::{Comparison, Counts, FileComparison, Level, Status},
+    compare::{Comparison, Counts, FileComparison, Level, Status, Tolerated},
     finding::{Code, Finding},
     manifest::FileRecord,
     plan::{Clock, Install, PACKED, Plan, Step, Why},
@@ -196,7 +196,13 @@ fn compared(level: Level, others: &[(&str, Status)]) -> Comparison {
             Status::ModeChanged => counts.mode_changed += 1,
         }
     }
-    Comparison { level, counts, files, normalisations: Vec::new() }
+    Comparison {
+        level,
+        counts,
+        files,
+        normalisations: Vec::new(),
+        tolerances: Tolerated::default(),
+    }
 }
 
 fn judged(next: &str, observations: Observations, comparison: Option<Comparison>) -> Report {

@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     artifact::Sha256,
-    compare::{Counts, FileComparison, Status},
+    compare::{Counts, FileComparison, Status, Tolerated},
     finding::Kind,
     history::{AnotherCommit, FileHistory, Seen},
     manifest::FileRecord,
@@ -88,6 +88,7 @@ fn comparison(level: Level, statuses: &[(&str, Status)]) -> Comparison {
             })
             .collect(),
         normalisations: Vec::new(),
+        tolerances: Tolerated::default(),
     }
 }
 
