@@ -10,6 +10,7 @@ use countersign_core::{
     PackageName, Sha1, Sha512, Subject, Timestamp, Version, archive,
     finding::{Code, Finding},
     limits::TARBALL_BYTES_MAX,
+    npm_manifest,
     protocol::Recorded,
 };
 use countersign_worker::upstream::{Upstream, UpstreamError};
@@ -31,6 +32,9 @@ pub(crate) struct Fetched {
     pub(crate) recorded: Recorded,
     /// When it was staged or published; now for a file.
     pub(crate) staged_at: Timestamp,
+    /// Where the manifest that the registry gives for it says otherwise than the package.json inside. A file has none beside
+    /// it, and of a staged artifact only its maintainers' registry sees the whole.
+    pub(crate) disagreements: Vec<Finding>,
 }
 
 /// A subject, or the finding that says why we could not have it.
@@ -83,7 +87,18 @@ async fn from_registry(
         .context("the cached tarball cannot be read")?;
     let staged_at = packument.time(version.as_str()).unwrap_or_else(now);
     let registry = upstream.registries().of(&name).name().to_owned();
-    Ok(Ok(fetched(&registry, name, version, bytes, &manifest, staged_at)))
+    let mut fetched = fetched(&registry, name, version, bytes, &manifest, staged_at);
+    fetched.disagreements = disagreements(&manifest, &fetched.tarball);
+    Ok(Ok(fetched))
+}
+
+/// Installers resolve by the registry's manifest and run by the package.json inside: who sends one that says otherwise hides
+/// something. What the strict reader refuses says so by itself.
+fn disagreements(manifest: &Value, tarball: &[u8]) -> Vec<Finding> {
+    match (manifest.as_object(), archive::read(tarball)) {
+        (Some(manifest), Ok(archive)) => npm_manifest::disagreements(manifest, &archive),
+        (_, _) => Vec::new(),
+    }
 }
 
 /// What the registry does not have is the user's to mend; a registry that does not answer is nobody's fault.
@@ -165,6 +180,7 @@ fn fetched(
         recorded: Recorded { node: text("_nodeVersion"), npm: text("_npmVersion") },
         tarball: Bytes::from(tarball),
         staged_at,
+        disagreements: Vec::new(),
     }
 }
 

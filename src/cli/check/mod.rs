@@ -24,7 +24,10 @@ use countersign_core::{
     verdict::{Observations, Outcome, Verdict, judge},
 };
 
-use countersign_worker::{job, progress::Watch};
+use countersign_worker::{
+    job::{self, Output},
+    progress::Watch,
+};
 
 use super::{
     allow, by_hand, exit, render,
@@ -147,11 +150,14 @@ async fn verify(args: &CheckArgs, named: &str, about: About<'_>) -> anyhow::Resu
     let progress = super::progress::Progress::for_terminal(args.json);
     let cancel = AtomicBool::new(false);
     let watch = Watch { progress: &progress, cancel: &cancel };
-    let output = match about {
-        About::Released | About::Planned => job::run(&job, &fetched.tarball, &tools, watch).await?,
-        About::Recorded(recording) => {
+    let output = match (about, fetched.disagreements.as_slice()) {
+        (About::Released | About::Planned, []) => {
+            job::run(&job, &fetched.tarball, &tools, watch).await?
+        }
+        (About::Recorded(recording), []) => {
             job::replay(&job, &fetched.tarball, &tools, &recording.replay, watch).await?
         }
+        (_, disagreements) => refused(&job, disagreements),
     };
     progress.finish();
     let judged = judged_of(output.attempt);
@@ -170,6 +176,14 @@ async fn verify(args: &CheckArgs, named: &str, about: About<'_>) -> anyhow::Resu
         terminal::complain(&recording.compared_with(&report));
     }
     Ok(exit::of_verdict(report.verdict))
+}
+
+/// What ends a job before anything is rebuilt, as where a service takes a release in.
+fn refused(job: &Job, findings: &[Finding]) -> Output {
+    let observations = Observations { findings: findings.to_vec(), ..Observations::default() };
+    let verdict = judge(&observations, None, &job.policy);
+    let judged = Judged { observations, comparison: None, verdict };
+    Output { attempt: Attempt::Judged(Box::new(judged)), rebuilt: None, log: None }
 }
 
 fn job_for(args: &CheckArgs, fetched: &Fetched) -> anyhow::Result<Job> {

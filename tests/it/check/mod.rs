@@ -1,8 +1,10 @@
-//! `countersign check` as a person runs it: over a table of packages, over ten mutants of a good tarball, and in a work tree before a release.
+//! `countersign check` as a person runs it: over a table of packages, over ten mutants of a good tarball, in a work tree
+//! before a release, and on a version whose registry says something else than its package.json.
 
 mod again;
 mod batch;
 mod by_hand;
+mod confused;
 mod patch;
 mod worktree;
 
