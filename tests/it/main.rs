@@ -1,6 +1,7 @@
 //! The one test binary: real parts together, and the repository's own rules.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on stops there, and says where")]
 
+mod archives;
 mod browser;
 mod candidates;
 mod check;

@@ -10,6 +10,6 @@ mod worker;
 
 pub(crate) use archive::{Pack, package_json};
 pub(crate) use fixture::{Authenticator, Fixture, PACKAGE, PASSWORD, staging};
-pub(crate) use real_npm::{Ran, RealNpm, node, programs};
+pub(crate) use real_npm::{Ran, RealNpm, node, npm_folder, programs};
 pub(crate) use served::{ELSEWHERE_ETAG, Elsewhere, Served};
 pub(crate) use worker::{COMMIT, honest, judged_with, observations};

@@ -55,6 +55,12 @@ pub(crate) async fn node() -> &'static Path {
     &toolchain().await.node
 }
 
+/// The folder of the pinned npm, with what it is made of in its node_modules.
+pub(crate) async fn npm_folder() -> &'static Path {
+    let folder = toolchain().await.npm.parent().and_then(Path::parent);
+    folder.expect("npm-cli.js lies in npm's bin folder")
+}
+
 /// A folder with programs `node` and `npm` for a PATH.
 pub(crate) async fn programs() -> TempDir {
     use std::os::unix::fs::PermissionsExt;
