@@ -146,6 +146,24 @@ pub const CLONE_SECONDS_MAX: u64 = 10 * 60;
 pub const TREE_FILES_MAX: usize = 200_000;
 /// Bytes of one exported tree.
 pub const TREE_BYTES_MAX: u64 = 2 * 1024 * 1024 * 1024;
+/// One commit, tag or folder as git holds it. A folder of [`TREE_FILES_MAX`] names of 300 bytes is near it.
+pub const GIT_OBJECT_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// Parents of one commit. The widest merge of public repositories has 66.
+pub const COMMIT_PARENTS_MAX: usize = 1_000;
+/// Tags that name one another on the way to a commit.
+pub const TAG_DEPTH_MAX: usize = 32;
+/// Commits that are walked to see whether a branch reaches one. The longest public history has some 1,400,000.
+pub const REACHED_COMMITS_MAX: usize = 2_000_000;
+/// Memory of the process that reads a repository's objects: one file of [`FILE_BYTES_MAX`], or two of half of that with a
+/// delta between them, since git deltifies nothing above 512 MiB.
+pub const GIT_READER_MEMORY_BYTES_MAX: u64 = 2 * 1024 * 1024 * 1024;
+/// How long that process may take for one object.
+pub const GIT_OBJECT_SECONDS_MAX: u64 = 60;
+/// How long one job may wait for that process in all.
+pub const GIT_READER_SECONDS_MAX: u64 = 10 * 60;
+/// One allocation of the git program. A delta of a few bytes can ask for terabytes; git packs what is larger than
+/// 512 MiB without one, and reads it in pieces.
+pub const GIT_ALLOCATION_BYTES_MAX: u64 = 1024 * 1024 * 1024;
 
 /// Commits that are walked to look differing files up in a history. The longest history of 79 real packages has 40,000.
 pub const HISTORY_COMMITS_MAX: usize = 60_000;

@@ -3,6 +3,7 @@
 
 mod candidates;
 pub mod checkout;
+mod door;
 pub mod fetch;
 pub mod http;
 pub mod job;
@@ -20,3 +21,5 @@ pub mod upstream;
 
 #[cfg(test)]
 mod peer;
+
+pub use door::door_main;

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use countersign_worker::{sandbox, service, settings::WorkerArgs};
+use countersign_worker::{door_main, service, settings::WorkerArgs};
 
 /// A worker for a Countersign service elsewhere
 #[derive(Parser)]
@@ -16,7 +16,7 @@ struct Cli {
 fn main() -> ExitCode {
     let mut arguments = std::env::args_os().skip(1);
     if arguments.next().is_some_and(|first| first == "sandbox-init") {
-        return sandbox::init_main(arguments);
+        return door_main(arguments);
     }
     let cli = Cli::parse();
     service::start_logging();

@@ -1,6 +1,9 @@
 //! What every job needs of this machine, opened once: registries, caches, folders and bounds. Nothing here knows of a job.
 
-use std::{collections::BTreeSet, path::PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 use crate::{
     checkout::GitCache,
@@ -39,8 +42,12 @@ impl Tools {
         let is_root = rustix::process::geteuid().is_root();
         let cache = Cache::open(&settings.cache, is_root)?;
         let upstream = Upstream::new(&settings.upstream, &cache.registry_folder())?;
-        let git =
-            GitCache::new(&settings.cache.join("git"), &settings.upstream.client, &settings.reach);
+        let git = GitCache::new(
+            &settings.cache.join("git"),
+            &settings.upstream.client,
+            &settings.reach,
+            (&settings.work, Path::new(OWN_PROGRAM)),
+        );
         let registry_hosts = settings.upstream.registries.hosts();
         let limits = settings.limits.clone().into_sandbox();
         let (work, init) = (settings.work.clone(), PathBuf::from(OWN_PROGRAM));
@@ -61,7 +68,8 @@ impl Tools {
     /// [`crate::sandbox::Slot::acquire_with_init`]: for whoever runs jobs in a program that is no worker.
     #[must_use]
     pub fn with_init(self, init: PathBuf) -> Self {
-        Self { init, ..self }
+        let git = self.git.with_init(&init);
+        Self { init, git, ..self }
     }
 
     /// The same, with rebuilds and installs of this machine used again where everything that they depend on is the same: for

@@ -179,6 +179,21 @@ fn the_core_names_nothing_that_leads_outside() {
     );
 }
 
+/// Where foreign bytes meet libgit2: in a cell, and nowhere else.
+const READS_OBJECTS: &str = "workers/src/checkout/serve.rs";
+
+#[test]
+fn what_git_brought_is_parsed_in_a_cell_alone() {
+    let files = rust_files();
+    let mut wrong = Vec::new();
+    for file in files.iter().filter(|file| !file.is_under(&["workers/src/checkout/tests/"])) {
+        let code = Code::of(&file.text);
+        let named = second_parts(&code, "git2").into_iter().filter(|_| file.path != READS_OBJECTS);
+        wrong.extend(named.map(|(at, _)| format!("{}:{}", file.path, code.line_at(at))));
+    }
+    expect_none(&wrong, "Ask the reader for the object: it is held against its name there.");
+}
+
 #[test]
 fn each_layer_keeps_to_its_side_of_the_wall() {
     let files = rust_files();

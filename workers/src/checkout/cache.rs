@@ -17,13 +17,14 @@ use countersign_core::{
     rebuild::Phase,
     source::Repository,
 };
-use git2::Oid;
 use rustix::fs::{FlockOperation, flock};
 
 use super::{
     CheckoutError, Doing,
+    oid::Oid,
     origin::Origin,
     program::{Git, Said},
+    reader::Door,
     way::Guide,
     words,
 };
@@ -38,6 +39,7 @@ pub struct GitCache {
     folder: PathBuf,
     client: ClientConfig,
     reach: Reach,
+    door: Door,
     time_limit: Duration,
     bytes_max: u64,
 }
@@ -65,12 +67,19 @@ pub(super) struct Fetched {
 }
 
 impl GitCache {
-    /// A cache in that folder, which is made where it is missing, of repositories that may be reached.
-    pub fn new(folder: &Path, client: &ClientConfig, reach: &Reach) -> Self {
+    /// A cache in that folder, which is made where it is missing, of repositories that may be reached. What it holds is read
+    /// in cells: `base` and `init` as for [`crate::sandbox::Slot::acquire_with_init`].
+    pub fn new(
+        folder: &Path,
+        client: &ClientConfig,
+        reach: &Reach,
+        (base, init): (&Path, &Path),
+    ) -> Self {
         Self {
             folder: folder.to_owned(),
             client: client.clone(),
             reach: reach.clone(),
+            door: Door::new(base, init),
             time_limit: Duration::from_secs(CLONE_SECONDS_MAX),
             bytes_max: CLONE_BYTES_MAX,
         }
@@ -88,6 +97,24 @@ impl GitCache {
         let url = url::Url::parse(repository.as_str()).ok();
         let host = url.as_ref().and_then(url::Url::host_str).unwrap_or_default();
         Self { reach: self.reach.clone().naming(host), ..self.clone() }
+    }
+
+    /// The same, with another program at the door of its cells.
+    #[must_use]
+    pub(crate) fn with_init(mut self, init: &Path) -> Self {
+        init.clone_into(&mut self.door.init);
+        self
+    }
+
+    /// The same, with its objects read in other cells.
+    #[cfg(test)]
+    pub(super) fn with_door(self, door: Door) -> Self {
+        Self { door, ..self }
+    }
+
+    /// Where its objects are read.
+    pub(super) fn door(&self) -> &Door {
+        &self.door
     }
 
     /// Brings every branch and tag of a repository, and nothing else: no pull requests, no notes.
@@ -131,17 +158,17 @@ impl GitCache {
             Err(clause) => return Ok(Err(Unavailable::because(format!("{clause}.")))),
         };
         let entry = Entry::lock(&self.folder, &origin, watch)?;
-        if let Some(known) = entry.holding(commit)? {
+        if let Some(known) = entry.holding(self, commit, watch)? {
             return Ok(Ok(known));
         }
         let fetched = entry.fetch(self, &[], watch)?;
-        if fetched.is_err() || entry.holding(commit)?.is_some() {
+        if fetched.is_err() || entry.holding(self, commit, watch)?.is_some() {
             return Ok(fetched);
         }
         let wanted = commit.to_string();
         let alone = entry.fetch(self, &[&wanted], watch)?;
         let missing = || Unavailable::because(format!("It does not give the commit {wanted}."));
-        Ok(match (alone, entry.holding(commit)?) {
+        Ok(match (alone, entry.holding(self, commit, watch)?) {
             (Ok(fetched), Some(_)) => Ok(fetched),
             (Err(because), _) => Err(because),
             (Ok(_), None) => Err(missing()),
@@ -304,13 +331,21 @@ impl<'a> Entry<'a> {
         Ok(Ok(Fetched { objects, refs, redirected_to: None, in_place: true }))
     }
 
-    /// A repository appears under its name only when it is whole.
+    /// A repository appears under its name only when it is whole. Its objects may be read by everybody who comes to them,
+    /// whatever this process's umask is: the uid that reads them is another.
     fn make(&self, git: &Git<'_>, watch: Watch<'_>) -> Result<(), CheckoutError> {
         let making = self.folder.join("making.git");
         remove(&making)?;
         let quiet = Git { origin: None, ..*git };
-        let arguments =
-            ["-c", "init.defaultBranch=main", "init", "--bare", "--template=", "making.git"];
+        let arguments = [
+            "-c",
+            "init.defaultBranch=main",
+            "init",
+            "--bare",
+            "--shared=0644",
+            "--template=",
+            "making.git",
+        ];
         let said = quiet.run(&arguments, watch, &mut |_| {})?;
         if !said.success {
             return Err(CheckoutError::GitFailed(words::reason(&said, &self.folder)));
@@ -334,17 +369,30 @@ impl<'a> Entry<'a> {
     }
 
     /// The repository without a fetch, where it already holds that commit.
-    fn holding(&self, commit: Oid) -> Result<Option<Fetched>, CheckoutError> {
+    fn holding(
+        &self,
+        cache: &GitCache,
+        commit: Oid,
+        watch: Watch<'_>,
+    ) -> Result<Option<Fetched>, CheckoutError> {
         let objects = self.repository().join("objects");
         if !objects.exists() {
             return Ok(None);
         }
-        let held = git2::Odb::new().and_then(|odb| {
-            odb.add_disk_alternate(&objects.display().to_string())?;
-            Ok(odb.exists(commit))
-        })?;
+        let git = Git {
+            folder: &self.folder,
+            origin: None,
+            roots: None,
+            proxy: None,
+            pin: None,
+            time_limit: cache.time_limit,
+            bytes_max: cache.bytes_max,
+        };
+        let name = commit.to_string();
+        let said =
+            git.run(&["--git-dir=repository.git", "cat-file", "-e", &name], watch, &mut |_| {})?;
         let refs = BTreeMap::new();
-        Ok(held.then_some(Fetched { objects, refs, redirected_to: None, in_place: false }))
+        Ok(said.success.then_some(Fetched { objects, refs, redirected_to: None, in_place: false }))
     }
 
     fn unavailable(&self, said: &Said) -> Unavailable {
@@ -362,7 +410,7 @@ fn named(output: &[u8], between: char) -> BTreeMap<String, Oid> {
     let text = String::from_utf8_lossy(output);
     let named = |line: &str| {
         let (object, name) = line.split_once(between)?;
-        Some((name.to_owned(), Oid::from_str(object).ok()?))
+        Some((name.to_owned(), object.parse().ok()?))
     };
     text.lines().filter_map(named).collect()
 }

@@ -13,10 +13,10 @@ use countersign_core::{
     toolchain::ToolName,
     yaml,
 };
-use git2::Oid;
 
 use super::{
     CheckoutError, folder,
+    oid::Oid,
     tree::{Item, Objects},
 };
 

@@ -5,10 +5,10 @@
 use countersign_core::{
     limits::PACKAGE_JSON_BYTES_MAX, package_json::PackageJson, plan, source::Directory,
 };
-use git2::Oid;
 
 use super::{
     CheckoutError, Wanted, facts,
+    oid::Oid,
     tree::{Item, Kind, Objects, Unfit},
 };
 

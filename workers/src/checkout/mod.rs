@@ -1,9 +1,13 @@
 //! The git source of a package: which repository, which tag, which commit, which folder, whether they may be believed,
-//! and the tree to build from. Bytes are brought by the `git` program into a cache; everything else is git2 on its objects.
-//! It knows nothing of sandboxes or of what is inside the staged tarball, beyond the claims of its package.json.
+//! and the tree to build from. Bytes are brought by the `git` program into a cache; a process in a cell reads objects out of
+//! them, and here each is held against its name. It knows nothing of steps or of what is inside the staged tarball, beyond
+//! the claims of its package.json.
 //!
 //! ```text
 //! claims ─▶ cache (program, origin, words) ─▶ tags ─▶ folder ─▶ trust ─▶ facts, submodules ─▶ Checkout
+//!                                               ╰──────┴─ tree (object, oid) ─┴─────╯
+//!                                                            │ each object held against its name
+//!                                                          reader ══ wire ══ serve (in a cell, git2)
 //! ```
 
 mod cache;
@@ -11,17 +15,23 @@ mod claims;
 mod facts;
 mod folder;
 mod history;
+mod listing;
+mod object;
+mod oid;
 mod origin;
 mod program;
+mod reader;
+mod serve;
 mod submodules;
 mod tags;
 mod tree;
 mod trust;
 mod way;
+mod wire;
 mod words;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::io;
 
@@ -36,14 +46,16 @@ use countersign_core::{
 
 pub use cache::GitCache;
 pub use history::HistoryPlace;
+pub(crate) use serve::{READ_OBJECTS, read_objects};
 pub use tree::{ExportTree, Kind, Put, Unfit};
 
 use self::{
     cache::{Fetched, Unavailable},
+    reader::Reader,
     tags::Search,
     tree::Objects,
 };
-use crate::progress::Watch;
+use crate::{progress::Watch, sandbox::SandboxError};
 
 /// Our own failure: the job is leased again.
 #[derive(Debug, thiserror::Error)]
@@ -63,9 +75,18 @@ pub enum CheckoutError {
         #[source]
         source: io::Error,
     },
-    /// The cache's objects could not be read.
+    /// The cache's objects are damaged, or not what a repository holds.
     #[error("the git cache could not be read: {0}")]
-    Git(#[from] git2::Error),
+    Damaged(String),
+    /// The repository is larger than anything that is read.
+    #[error("the repository could not be read: {0}")]
+    Bound(String),
+    /// The process that reads objects for us ended, met a bound, or said what makes no sense.
+    #[error("the process that reads the repository was given up: {0}")]
+    Reader(String),
+    /// There is no cell for that process.
+    #[error(transparent)]
+    NoReader(#[from] SandboxError),
     /// Git failed at what needs nobody else.
     #[error("the git cache could not be used: {0}")]
     GitFailed(String),
@@ -92,8 +113,15 @@ impl CheckoutError {
             {
                 Some(Finding::new(Code::MachineOutOfDisk, sentence(&self.to_string())))
             }
-            Self::Io { .. }
-            | Self::Git(_)
+            Self::NoReader(SandboxError::Unavailable { mend, .. }) => {
+                Some(Finding::new(Code::SandboxUnavailable, self.to_string()).with_fix(mend))
+            }
+            Self::Bound(_) | Self::Reader(_) => {
+                Some(Finding::new(Code::RepositoryUnavailable, sentence(&self.to_string())))
+            }
+            Self::NoReader(_)
+            | Self::Io { .. }
+            | Self::Damaged(_)
             | Self::GitFailed(_)
             | Self::Roots(_)
             | Self::Cancelled => None,
@@ -226,16 +254,14 @@ impl GitCache {
         watch: Watch<'_>,
     ) -> Result<Outcome, CheckoutError> {
         match self.look(wanted, repository, notes.clone(), watch) {
-            Err(CheckoutError::Git(error)) => {
-                tracing::warn!(%error, %repository, "the cached repository cannot be read and is brought anew");
+            Err(CheckoutError::Damaged(error)) => {
+                tracing::warn!(error, %repository, "the cached repository cannot be read and is brought anew");
                 self.discard(repository, watch)?;
                 match self.look(wanted, repository, notes.clone(), watch) {
                     // Our own copy is new, so it is the other side's objects that are wrong.
-                    Err(CheckoutError::Git(error)) => {
-                        let message = format!(
-                            "The repository {repository} cannot be read: {}.",
-                            error.message()
-                        );
+                    Err(CheckoutError::Damaged(error)) => {
+                        let message =
+                            format!("The repository {repository} cannot be read: {error}.");
                         let reason = Box::new(Finding::new(Code::RepositoryUnavailable, message));
                         Ok(Outcome::Undetermined { reason, findings: notes })
                     }
@@ -268,7 +294,7 @@ impl GitCache {
                 return Ok(Outcome::Refused { source: None, findings });
             }
         }
-        let objects = Objects::open(&fetched.objects, fetched.in_place)?;
+        let objects = self.objects(&fetched)?;
         let found = match tags::find(wanted, &objects, &fetched.refs)? {
             Search::Found(found) => found,
             Search::Missing { tag, finding } => {
@@ -285,11 +311,17 @@ impl GitCache {
         };
         findings.extend(found.notes.iter().cloned());
         let source = trust::source(wanted, repository, &objects, &found)?;
-        findings.extend(trust::doubts(wanted, &objects, &fetched.refs, &found, &source));
+        findings.extend(trust::doubts(wanted, &objects, &fetched.refs, &found, &source)?);
         if findings.iter().any(|finding| finding.fail_class().is_some()) {
             return Ok(Outcome::Refused { source: Some(Box::new(source)), findings });
         }
         self.gather(objects, &fetched, &found, source, findings, watch)
+    }
+
+    /// The objects of what was fetched, with a process of their own that reads them.
+    fn objects(&self, fetched: &Fetched) -> Result<Objects, CheckoutError> {
+        let reader = Reader::open(self.door(), &fetched.objects, fetched.in_place)?;
+        Ok(Objects::new(reader, fetched.in_place))
     }
 
     /// What the plan and the export need of a commit that is believed.
@@ -328,16 +360,13 @@ impl GitCache {
         }
         let (branches, tags) = trust::tips(source.trust, &fetched.refs);
         let history = HistoryPlace {
-            objects: fetched.objects.clone(),
-            in_place: fetched.in_place,
+            objects: objects.clone(),
             branches,
             tags,
             commit: found.commit,
             directory: source.directory.clone(),
         };
-        drop(objects);
-        let mut parts =
-            vec![tree::Part { at: Default::default(), objects: fetched.objects.clone(), items }];
+        let mut parts = vec![tree::Part { at: Default::default(), objects, items }];
         parts.extend(brought.parts);
         Ok(Outcome::Ready(Box::new(Checkout {
             source,

@@ -12,6 +12,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use countersign_core::limits::GIT_ALLOCATION_BYTES_MAX;
+
 use super::{CheckoutError, Doing, origin::Origin};
 use crate::progress::Watch;
 
@@ -271,6 +273,7 @@ impl Git<'_> {
             ("GIT_CONFIG_NOSYSTEM", "1".to_owned()),
             ("GIT_CONFIG_GLOBAL", self.config_path().display().to_string()),
             ("GIT_ATTR_NOSYSTEM", "1".to_owned()),
+            ("GIT_ALLOC_LIMIT", GIT_ALLOCATION_BYTES_MAX.to_string()),
             ("GIT_TERMINAL_PROMPT", "0".to_owned()),
             ("GIT_ASKPASS", "true".to_owned()),
             ("SSH_ASKPASS", "true".to_owned()),

@@ -5,11 +5,11 @@ use countersign_core::{
     finding::{Code, Finding, Severity},
     source::{Directory, Repository},
 };
-use git2::Oid;
 use url::Url;
 
 use super::{
     CheckoutError, GitCache,
+    oid::Oid,
     origin::Origin,
     tree::{Item, Kind, Objects, Part},
 };
@@ -78,7 +78,7 @@ impl GitCache {
             }
             match self.fetch_with_commit(&repository, next.commit, watch)? {
                 Ok(fetched) => {
-                    let objects = Objects::open(&fetched.objects, false)?;
+                    let objects = self.objects(&fetched)?;
                     match objects.items(next.commit, &root)? {
                         Ok(items) => {
                             ahead.extend(listed(
@@ -89,11 +89,7 @@ impl GitCache {
                                 &repository,
                                 next.depth + 1,
                             )?);
-                            brought.parts.push(Part {
-                                at: next.at,
-                                objects: fetched.objects,
-                                items,
-                            });
+                            brought.parts.push(Part { at: next.at, objects, items });
                         }
                         Err(unfit) => {
                             brought.notes.push(note(&next, unfit.to_string().trim_end_matches('.')))
@@ -217,7 +213,7 @@ mod tests {
     fn asked(parent: &str, written: &str) -> Result<String, String> {
         let ahead = Ahead {
             at: "sub".parse().unwrap(),
-            commit: Oid::ZERO_SHA1,
+            commit: Oid::ZERO,
             address: Some(written.to_owned()),
             parent: parent.parse().unwrap(),
             depth: 0,

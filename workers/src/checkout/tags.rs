@@ -8,11 +8,11 @@ use countersign_core::{
     rebuild::Ending,
     source::{Directory, Reference, Trust, proposed_tags},
 };
-use git2::Oid;
 
 use super::{
     CheckoutError, Wanted,
     folder::{self, Folder},
+    oid::Oid,
     tree::Objects,
 };
 
@@ -162,7 +162,7 @@ fn look(
     name: &Name,
     object: Oid,
 ) -> Result<Seen, CheckoutError> {
-    let commit = objects.commit(object)?.map(|commit| commit.id());
+    let commit = objects.commit(object)?.map(|(name, _)| name);
     let folder = match commit {
         Some(commit) => Some(folder::find(wanted, objects, commit, &name.tag)?),
         None => None,
@@ -183,7 +183,7 @@ impl Seen {
     }
 
     fn commit(&self) -> Oid {
-        self.commit.unwrap_or(Oid::ZERO_SHA1)
+        self.commit.unwrap_or(Oid::ZERO)
     }
 
     /// Why it does not fit.

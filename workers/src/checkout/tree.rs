@@ -1,28 +1,37 @@
-//! The tree of one commit, read by git2 from the cache's objects alone: no configuration, no references, no attributes.
-//! libgit2 holds every object that it reads against its name, as is its default.
+//! The tree of one commit, from objects that were each held against their names: no configuration, no references, no
+//! attributes. Who reads them and how they are checked is `reader`'s.
 //! A file is given as git holds it, as a checkout on Linux with git's own defaults writes it; a repository that asks
 //! for other bytes by `.gitattributes` (`eol=crlf`, `ident`, a filter) gets those that it committed.
 
-use std::path::{Path, PathBuf};
+use std::{collections::HashSet, sync::Arc};
 
 use countersign_core::{
     Sha256, canonical,
-    limits::{FILE_BYTES_MAX, TREE_BYTES_MAX, TREE_FILES_MAX},
+    limits::{
+        FILE_BYTES_MAX, GIT_OBJECT_BYTES_MAX, REACHED_COMMITS_MAX, TAG_DEPTH_MAX, TREE_BYTES_MAX,
+        TREE_FILES_MAX,
+    },
     source::Directory,
 };
-use git2::{ObjectType, Odb, Oid, Repository, Tree};
 
-use super::CheckoutError;
+use super::{
+    CheckoutError,
+    listing::Listing,
+    object::{self, Commit},
+    oid::{ObjectKind, Oid},
+    reader::{Got, Reader},
+};
 
 /// Modes of git's tree entries.
-const MODE_FOLDER: i32 = 0o040_000;
-const MODE_SYMLINK: i32 = 0o120_000;
-const MODE_SUBMODULE: i32 = 0o160_000;
-const MODE_KIND: i32 = 0o170_000;
+pub(super) const MODE_FOLDER: u32 = 0o040_000;
+const MODE_SYMLINK: u32 = 0o120_000;
+const MODE_SUBMODULE: u32 = 0o160_000;
+pub(super) const MODE_KIND: u32 = 0o170_000;
 
 /// The objects of one repository.
+#[derive(Clone, Debug)]
 pub(super) struct Objects {
-    repository: Repository,
+    reader: Arc<Reader>,
     /// Whether some may be missing.
     in_place: bool,
 }
@@ -76,8 +85,11 @@ pub enum Unfit {
     /// A name that is not UTF-8.
     #[error("The tree holds a name that is not UTF-8: `{0}`.")]
     NotUtf8(String),
+    /// A folder that git would not have written: out of order, or with one name twice.
+    #[error("The folder `{0}` of the tree is not in git's form.")]
+    Folder(String),
     /// More paths than [`TREE_FILES_MAX`].
-    #[error("The tree holds more than {TREE_FILES_MAX} files.")]
+    #[error("The tree holds more than {TREE_FILES_MAX} files or folders.")]
     Files,
     /// More bytes than [`TREE_BYTES_MAX`], or one file of more than [`FILE_BYTES_MAX`].
     #[error("The tree is too large: at `{path}` it has reached {bytes} bytes.")]
@@ -90,11 +102,14 @@ pub enum Unfit {
 }
 
 impl Objects {
-    /// Opens a folder of objects.
-    pub(super) fn open(objects: &Path, in_place: bool) -> Result<Self, CheckoutError> {
-        let odb = Odb::new()?;
-        odb.add_disk_alternate(&objects.display().to_string())?;
-        Ok(Self { repository: Repository::from_odb(odb)?, in_place })
+    /// What that process reads.
+    pub(super) fn new(reader: Arc<Reader>, in_place: bool) -> Self {
+        Self { reader, in_place }
+    }
+
+    /// Whether some may be missing.
+    pub(super) fn in_place(&self) -> bool {
+        self.in_place
     }
 
     /// The files and links of a tree whose content is missing here.
@@ -102,64 +117,91 @@ impl Objects {
         if !self.in_place {
             return Ok(Vec::new());
         }
-        let odb = self.repository.odb()?;
-        let missing = |item: &&Item| item.kind != Kind::Submodule && !odb.exists(item.object);
-        Ok(items.iter().filter(missing).map(|item| item.path.clone()).collect())
+        let of_here = items.iter().filter(|item| item.kind != Kind::Submodule);
+        let (paths, names): (Vec<&String>, Vec<Oid>) =
+            of_here.map(|item| (&item.path, item.object)).unzip();
+        let there = self.reader.presence(&names)?;
+        Ok(paths
+            .into_iter()
+            .zip(there)
+            .filter(|(_, there)| !there)
+            .map(|(p, _)| p.clone())
+            .collect())
     }
 
     /// The commit that a tag or branch names in the end; none where it names something else.
-    pub(super) fn commit(&self, object: Oid) -> Result<Option<git2::Commit<'_>>, CheckoutError> {
-        let object = self.repository.find_object(object, None)?;
-        Ok(object.peel_to_commit().ok())
+    pub(super) fn commit(&self, object: Oid) -> Result<Option<(Oid, Commit)>, CheckoutError> {
+        let mut name = object;
+        for _ in 0..TAG_DEPTH_MAX {
+            match self.small(name)? {
+                (ObjectKind::Commit, bytes) => {
+                    let commit = Commit::parse(&bytes).ok_or_else(|| malformed(name, "commit"))?;
+                    return Ok(Some((name, commit)));
+                }
+                (ObjectKind::Tag, bytes) => {
+                    name = object::tagged(&bytes).ok_or_else(|| malformed(name, "tag"))?;
+                }
+                (ObjectKind::Tree | ObjectKind::Blob, _) => return Ok(None),
+            }
+        }
+        Ok(None)
     }
 
     /// When a commit was made, in seconds since 1970, and what it follows; none where it is not there or no commit.
     pub(super) fn parents(&self, commit: Oid) -> Option<(i64, Vec<Oid>)> {
-        let commit = self.repository.find_commit(commit).ok()?;
-        Some((commit.time().seconds(), commit.parent_ids().collect()))
+        let commit = self.exactly(commit).ok()?;
+        Some((commit.seconds, commit.parents))
     }
 
-    /// Whether an object is there.
+    /// Whether an object is there, as far as can be known.
     pub(super) fn holds(&self, object: Oid) -> bool {
-        self.repository.odb().is_ok_and(|odb| odb.exists(object))
+        self.reader.presence(&[object]).is_ok_and(|there| there == [true])
     }
 
     /// The tree of a folder in a commit; none where either is not there.
     pub(super) fn tree_at(&self, commit: Oid, folder: &str) -> Option<Oid> {
-        self.folder(commit, folder).ok().flatten().map(|tree| tree.id())
+        self.folder(commit, folder).ok().flatten()
     }
 
     /// What stands under a name in a tree; a kind of none is a folder or nothing that is checked out.
     pub(super) fn entry(&self, tree: Oid, name: &str) -> Option<(Oid, Option<Kind>)> {
-        let tree = self.repository.find_tree(tree).ok()?;
-        let entry = tree.get_name(name)?;
-        Some((entry.id(), kind_of(entry.filemode_raw())))
+        let (mode, object) = self.named(tree, name).ok()??;
+        Some((object, kind_of(mode)))
     }
 
     /// Everything in a tree, by its name; names that are not UTF-8 are left out. None where the tree is not there.
     pub(super) fn entries(&self, tree: Oid) -> Option<Vec<(String, Oid, Option<Kind>)>> {
-        let tree = self.repository.find_tree(tree).ok()?;
-        let named = |entry: git2::TreeEntry<'_>| {
-            let name = std::str::from_utf8(entry.name_bytes()).ok()?.to_owned();
-            Some((name, entry.id(), kind_of(entry.filemode_raw())))
+        let bytes = self.tree(tree).ok()?;
+        let named = |entry: object::Entry<'_>| {
+            let name = std::str::from_utf8(entry.name).ok()?.to_owned();
+            Some((name, entry.object, kind_of(entry.mode)))
         };
-        Some(tree.iter().filter_map(named).collect())
+        Some(object::entries(&bytes)?.into_iter().filter_map(named).collect())
     }
 
-    /// Whether the second commit is the first one or comes before it. In a shallow repository what is not there ends
-    /// the search.
-    pub(super) fn reaches(&self, tip: Oid, commit: Oid) -> bool {
-        let mut seen = std::collections::HashSet::from([tip]);
-        let mut ahead = vec![tip];
-        while let Some(next) = ahead.pop() {
-            if next == commit {
-                return true;
+    /// Whether a commit is one of the tips or comes before one. In a shallow repository what is not there ends the search.
+    pub(super) fn reaches(&self, tips: &[Oid], commit: Oid) -> Result<bool, CheckoutError> {
+        /// Commits that are asked for at a time.
+        const AT_A_TIME: usize = 256;
+        let mut seen: HashSet<Oid> = tips.iter().copied().collect();
+        let mut ahead: Vec<Oid> = seen.iter().copied().collect();
+        while !seen.contains(&commit) && !ahead.is_empty() {
+            if seen.len() > REACHED_COMMITS_MAX {
+                let clause = format!("its branches hold more than {REACHED_COMMITS_MAX} commits");
+                return Err(CheckoutError::Bound(clause));
             }
-            if let Ok(found) = self.repository.find_commit(next) {
-                ahead.extend(found.parent_ids().filter(|&parent| seen.insert(parent)));
-            }
+            let next = ahead.split_off(ahead.len().saturating_sub(AT_A_TIME));
+            let mut take = |_, got| {
+                if let Got::Object(ObjectKind::Commit, bytes) = got
+                    && let Some(found) = Commit::parse(&bytes)
+                {
+                    ahead.extend(found.parents.into_iter().filter(|parent| seen.insert(*parent)));
+                }
+                Ok::<bool, CheckoutError>(true)
+            };
+            self.reader.objects(&next, GIT_OBJECT_BYTES_MAX, &mut take)?;
         }
-        false
+        Ok(seen.contains(&commit))
     }
 
     /// The content of a regular file of at most `bytes_max` in a commit; none where there is none, or a larger one, or
@@ -172,32 +214,63 @@ impl Objects {
     ) -> Result<Option<Vec<u8>>, CheckoutError> {
         let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
         let Some(tree) = self.folder(commit, folder)? else { return Ok(None) };
-        let Some(entry) = tree.get_name(name) else { return Ok(None) };
-        let object = entry.id();
-        let is_file = matches!(kind_of(entry.filemode_raw()), Some(Kind::File { .. }));
-        if !is_file || (self.in_place && !self.repository.odb()?.exists(object)) {
+        let Some((mode, object)) = self.named(tree, name)? else { return Ok(None) };
+        if !matches!(kind_of(mode), Some(Kind::File { .. })) {
             return Ok(None);
         }
-        if self.size(object)? > bytes_max {
-            return Ok(None);
+        match self.reader.object(object, bytes_max)? {
+            Got::Object(ObjectKind::Blob, bytes) => Ok(Some(bytes.to_vec())),
+            Got::TooLarge(_) => Ok(None),
+            Got::Missing if self.in_place => Ok(None),
+            Got::Missing => Err(missing(object)),
+            Got::Object(..) => Err(malformed(object, "file")),
         }
-        Ok(Some(self.repository.find_blob(object)?.content().to_owned()))
     }
 
     /// The tree of a folder in a commit.
-    fn folder(&self, commit: Oid, folder: &str) -> Result<Option<Tree<'_>>, CheckoutError> {
-        let root = self.repository.find_commit(commit)?.tree_id();
-        let mut tree = self.repository.find_tree(root)?;
+    fn folder(&self, commit: Oid, folder: &str) -> Result<Option<Oid>, CheckoutError> {
+        let mut tree = self.exactly(commit)?.tree;
         for part in folder.split('/').filter(|part| !part.is_empty()) {
-            let entry = tree.get_name(part).map(|entry| (entry.id(), entry.filemode_raw()));
-            match entry {
-                Some((below, mode)) if mode & MODE_KIND == MODE_FOLDER => {
-                    tree = self.repository.find_tree(below)?;
-                }
+            match self.named(tree, part)? {
+                Some((mode, below)) if mode & MODE_KIND == MODE_FOLDER => tree = below,
                 Some(_) | None => return Ok(None),
             }
         }
         Ok(Some(tree))
+    }
+
+    /// A commit, tag or tree.
+    fn small(&self, name: Oid) -> Result<(ObjectKind, Arc<[u8]>), CheckoutError> {
+        match self.reader.object(name, GIT_OBJECT_BYTES_MAX)? {
+            Got::Object(kind, bytes) => Ok((kind, bytes)),
+            Got::Missing => Err(missing(name)),
+            Got::TooLarge(bytes) => {
+                Err(CheckoutError::Bound(format!("the object {name} has {bytes} bytes")))
+            }
+        }
+    }
+
+    fn exactly(&self, commit: Oid) -> Result<Commit, CheckoutError> {
+        let (kind, bytes) = self.small(commit)?;
+        let commit_of = |bytes: &[u8]| Commit::parse(bytes).filter(|_| kind == ObjectKind::Commit);
+        commit_of(&bytes).ok_or_else(|| malformed(commit, "commit"))
+    }
+
+    /// A folder's bytes.
+    pub(super) fn tree(&self, name: Oid) -> Result<Arc<[u8]>, CheckoutError> {
+        match self.small(name)? {
+            (ObjectKind::Tree, bytes) => Ok(bytes),
+            (ObjectKind::Commit | ObjectKind::Blob | ObjectKind::Tag, _) => {
+                Err(malformed(name, "folder"))
+            }
+        }
+    }
+
+    fn named(&self, tree: Oid, name: &str) -> Result<Option<(u32, Oid)>, CheckoutError> {
+        let bytes = self.tree(tree)?;
+        let found = object::entry(&bytes, name.as_bytes());
+        let found = found.ok_or_else(|| malformed(tree, "folder"))?;
+        Ok(found.map(|entry| (entry.mode, entry.object)))
     }
 
     /// Every path of a commit's tree below a folder, in git's order; none where the folder is not there.
@@ -210,41 +283,7 @@ impl Objects {
         below: &Directory,
     ) -> Result<Result<Vec<Item>, Unfit>, CheckoutError> {
         let Some(tree) = self.folder(commit, below.as_str())? else { return Ok(Ok(Vec::new())) };
-        let mut items = Vec::new();
-        Ok(self.collect(&tree, below.as_str(), 0, &mut items)?.map(|()| items))
-    }
-
-    fn collect(
-        &self,
-        tree: &Tree<'_>,
-        folder: &str,
-        depth: usize,
-        items: &mut Vec<Item>,
-    ) -> Result<Result<(), Unfit>, CheckoutError> {
-        for entry in tree {
-            let Ok(name) = std::str::from_utf8(entry.name_bytes()) else {
-                let name = String::from_utf8_lossy(entry.name_bytes());
-                return Ok(Err(Unfit::NotUtf8(joined(folder, &name))));
-            };
-            let path = joined(folder, name);
-            if !is_fit(name) || path.len() > 4096 || depth > 256 {
-                return Ok(Err(Unfit::Path(path)));
-            }
-            if items.len() >= TREE_FILES_MAX {
-                return Ok(Err(Unfit::Files));
-            }
-            match kind_of(entry.filemode_raw()) {
-                Some(kind) => items.push(Item { path, kind, object: entry.id() }),
-                None if entry.filemode_raw() & MODE_KIND == MODE_FOLDER => {
-                    let below = self.repository.find_tree(entry.id())?;
-                    if let Err(unfit) = self.collect(&below, &path, depth + 1, items)? {
-                        return Ok(Err(unfit));
-                    }
-                }
-                None => return Ok(Err(Unfit::Path(path))),
-            }
-        }
-        Ok(Ok(()))
+        Listing::new(self).all(tree, below.as_str())
     }
 
     /// Hands every file and link of a tree to `put`, whose error ends it. Submodules are passed over.
@@ -258,38 +297,46 @@ impl Objects {
         already: &mut u64,
         put: &mut PutItem<'_, E>,
     ) -> Result<Result<(), Unfit>, E> {
-        for item in items {
-            if item.kind == Kind::Submodule {
-                continue;
-            }
-            let bytes = self.size(item.object)?;
-            if bytes > bounds.file_bytes {
-                return Ok(Err(Unfit::Bytes { path: item.path.clone(), bytes }));
-            }
-            *already = already.saturating_add(bytes);
+        let of_here: Vec<&Item> =
+            items.iter().filter(|item| item.kind != Kind::Submodule).collect();
+        let names: Vec<Oid> = of_here.iter().map(|item| item.object).collect();
+        let mut unfit = None;
+        let mut take = |place: usize, got| -> Result<bool, E> {
+            let item = of_here[place];
+            let too_large = |bytes| Some(Unfit::Bytes { path: item.path.clone(), bytes });
+            let content = match got {
+                Got::Object(ObjectKind::Blob, content) => content,
+                Got::Object(..) => return Err(malformed(item.object, "file").into()),
+                Got::Missing => return Err(missing(item.object).into()),
+                Got::TooLarge(bytes) => {
+                    unfit = too_large(bytes);
+                    return Ok(false);
+                }
+            };
+            *already = already.saturating_add(content.len() as u64);
             if *already > bounds.tree_bytes {
-                return Ok(Err(Unfit::Bytes { path: item.path.clone(), bytes: *already }));
+                unfit = too_large(*already);
+                return Ok(false);
             }
-            let object = item.object;
-            let blob = self.repository.find_blob(object).map_err(CheckoutError::from)?;
-            put(item, blob.content())?;
-        }
-        Ok(Ok(()))
+            put(item, &content)?;
+            Ok(true)
+        };
+        self.reader.objects(&names, bounds.file_bytes, &mut take)?;
+        Ok(unfit.map_or(Ok(()), Err))
     }
+}
 
-    fn size(&self, object: Oid) -> Result<u64, CheckoutError> {
-        let (size, kind) = self.repository.odb()?.read_header(object)?;
-        if kind == ObjectType::Blob {
-            Ok(size as u64)
-        } else {
-            Err(CheckoutError::Git(git2::Error::from_str("a file of the tree is not a blob")))
-        }
-    }
+fn missing(name: Oid) -> CheckoutError {
+    CheckoutError::Damaged(format!("the object {name} is missing"))
+}
+
+fn malformed(name: Oid, what: &str) -> CheckoutError {
+    CheckoutError::Damaged(format!("the object {name} is no {what} in git's form"))
 }
 
 /// What a mode says; none for a folder and for what no git writes. Only the kind and the owner's execute bit count:
 /// git reads 100664 and zero-padded modes of old the same way.
-fn kind_of(mode: i32) -> Option<Kind> {
+pub(super) fn kind_of(mode: u32) -> Option<Kind> {
     match mode & MODE_KIND {
         0o100_000 => Some(Kind::File { executable: mode & 0o100 != 0 }),
         MODE_SYMLINK => Some(Kind::Symlink),
@@ -298,25 +345,7 @@ fn kind_of(mode: i32) -> Option<Kind> {
     }
 }
 
-fn joined(folder: &str, name: &str) -> String {
-    if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") }
-}
-
-/// Whether git would check a name out: nothing that leads out of its folder, and no `.git` in any spelling that some
-/// file system takes for it (verify_path, is_hfs_dotgit and is_ntfs_dotgit of git 2.47).
-fn is_fit(name: &str) -> bool {
-    if matches!(name, "" | "." | "..") || name.contains(['/', '\0']) {
-        return false;
-    }
-    // HFS+ ignores these code points wherever they stand in a name.
-    let ignored = |c: &char| matches!(c, '\u{200c}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{206a}'..='\u{206f}' | '\u{feff}');
-    let plain: String = name.chars().filter(|c| !ignored(c)).collect::<String>().to_lowercase();
-    // NTFS drops dots and spaces at the end, ends a name at a colon or backslash, and knows `.git` as `git~1`.
-    let stem = plain.split([':', '\\']).next().unwrap_or_default().trim_end_matches(['.', ' ']);
-    !matches!(stem, ".git" | "git~1")
-}
-
-/// A tree to be exported, with what its submodules were brought as. It holds no open file.
+/// A tree to be exported, with what its submodules were brought as. The processes that read its objects live as long.
 #[derive(Clone, Debug)]
 pub struct ExportTree {
     pub(super) parts: Vec<Part>,
@@ -326,7 +355,7 @@ pub struct ExportTree {
 #[derive(Clone, Debug)]
 pub(super) struct Part {
     pub(super) at: Directory,
-    pub(super) objects: PathBuf,
+    pub(super) objects: Objects,
     pub(super) items: Vec<Item>,
 }
 
@@ -378,46 +407,14 @@ impl ExportTree {
     ) -> Result<Result<(), Unfit>, E> {
         let mut already = 0;
         for part in &self.parts {
-            let objects = Objects::open(&part.objects, false)?;
             let mut place =
                 |item: &Item, bytes: &[u8]| put(&part.at.join(&item.path), item.kind, bytes);
-            if let Err(unfit) = objects.export(&part.items, bounds, &mut already, &mut place)? {
+            if let Err(unfit) =
+                part.objects.export(&part.items, bounds, &mut already, &mut place)?
+            {
                 return Ok(Err(unfit));
             }
         }
         Ok(Ok(()))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_name_that_some_file_system_takes_for_git_is_checked_out() {
-        for name in [
-            ".git",
-            ".GIT",
-            ".Git",
-            "git~1",
-            "GIT~1",
-            ".git.",
-            ".git ",
-            ".git . .",
-            ".git::$INDEX",
-            ".g\u{200c}it",
-            "\u{feff}.git",
-            ".gi\u{206f}T",
-            ".git\\config",
-            "",
-            ".",
-            "..",
-            "a/b",
-        ] {
-            assert!(!is_fit(name), "{name:?}");
-        }
-        for name in [".gitignore", ".github", "git", "..git", "...", "a:b", "git~10", "ä"] {
-            assert!(is_fit(name), "{name:?}");
-        }
     }
 }

@@ -8,9 +8,8 @@ use countersign_core::{
     finding::{Code, Finding, Severity},
     source::{Claim, Evidence, EvidenceKind, Reachable, Repository, Source, Trust},
 };
-use git2::Oid;
 
-use super::{CheckoutError, Wanted, tags::Found, tree::Objects};
+use super::{CheckoutError, Wanted, oid::Oid, tags::Found, tree::Objects};
 
 /// The source as the report shows it.
 pub(super) fn source(
@@ -20,7 +19,7 @@ pub(super) fn source(
     found: &Found,
 ) -> Result<Source, CheckoutError> {
     let commit = found.commit.to_string();
-    let seconds = objects.commit(found.commit)?.map_or(0, |commit| commit.time().seconds());
+    let seconds = objects.commit(found.commit)?.map_or(0, |(_, commit)| commit.seconds);
     let kind = if found.annotated { "annotated tag" } else { "tag" };
     let mut evidence = vec![Evidence {
         kind: EvidenceKind::Tag,
@@ -69,7 +68,7 @@ pub(super) fn doubts(
     refs: &BTreeMap<String, Oid>,
     found: &Found,
     source: &Source,
-) -> Vec<Finding> {
+) -> Result<Vec<Finding>, CheckoutError> {
     let mut doubts = Vec::new();
     if let Some(first) = &wanted.request.first_sight
         && !first.commit.eq_ignore_ascii_case(&source.commit)
@@ -81,7 +80,7 @@ pub(super) fn doubts(
         doubts.push(Finding::new(Code::TagMoved, message));
     }
     if let Reachable::FromBranches(branches) = &wanted.request.reachable {
-        doubts.extend(off_branches(branches, objects, refs, found, source));
+        doubts.extend(off_branches(branches, objects, refs, found, source)?);
     }
     let disagreeing = source.evidence.iter().filter(|evidence| !evidence.agrees);
     doubts.extend(disagreeing.map(|evidence| {
@@ -101,7 +100,7 @@ pub(super) fn doubts(
             }
         }
     }));
-    doubts
+    Ok(doubts)
 }
 
 /// What branches and tags name, as far as they count: an enrolled repository's own branches, and in `check` also those that
@@ -124,13 +123,16 @@ fn off_branches(
     refs: &BTreeMap<String, Oid>,
     found: &Found,
     source: &Source,
-) -> Option<Finding> {
-    let mut tips = branches.iter().filter_map(|branch| {
-        let name = branch.strip_prefix("refs/heads/").unwrap_or(branch);
-        refs.get(&format!("refs/heads/{name}"))
-    });
-    if tips.any(|tip| objects.reaches(*tip, found.commit)) {
-        return None;
+) -> Result<Option<Finding>, CheckoutError> {
+    let tips: Vec<Oid> = branches
+        .iter()
+        .filter_map(|branch| {
+            let name = branch.strip_prefix("refs/heads/").unwrap_or(branch);
+            refs.get(&format!("refs/heads/{name}")).copied()
+        })
+        .collect();
+    if objects.reaches(&tips, found.commit)? {
+        return Ok(None);
     }
     let named: Vec<String> = branches.iter().map(|branch| format!("`{branch}`")).collect();
     let message = format!(
@@ -139,5 +141,5 @@ fn off_branches(
         source.tag,
         if named.is_empty() { "none is enrolled".to_owned() } else { named.join(", ") }
     );
-    Some(Finding::new(Code::CommitNotOnBranch, message))
+    Ok(Some(Finding::new(Code::CommitNotOnBranch, message)))
 }

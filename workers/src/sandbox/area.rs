@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use rustix::mount::{MountFlags, mount};
 
 use super::files::{self, Listed, TakeError, Writer};
+use super::missing::Missing;
 use super::slot::Identity;
 use super::{Doing, Limits, SandboxError, Slot, fixed, sweep};
 
@@ -202,6 +203,7 @@ fn mount_memory(
     identity: Identity,
 ) -> Result<(), SandboxError> {
     let (uid, gid) = (identity.uid(), identity.gid());
+    let (bytes, files) = if Missing::Disk.is_away() { (1 << 30, 1 << 20) } else { (bytes, files) };
     let options = format!("size={bytes},nr_inodes={files},mode=0700,uid={uid},gid={gid}");
     let options = std::ffi::CString::new(options).expect("digits hold no zero byte");
     mount("countersign", point, "tmpfs", MountFlags::NOSUID | MountFlags::NODEV, options.as_c_str())

@@ -1,11 +1,12 @@
-//! The bubblewrap command line of one step, as values. The six traps that its flags cure are told where they stand.
+//! The bubblewrap command line of one step or cell, as values. The six traps that its flags cure are told where they stand.
 
 use std::path::{Path, PathBuf};
 
 use super::mask::{self, Mask};
+use super::missing::Missing;
 use super::orders::{STAGING, Staged};
 use super::slot::Identity;
-use super::{SandboxError, Step, WorkArea};
+use super::{ReadOnlyBind, SandboxError, Slot, Step, WorkArea};
 
 /// Where the step's socket lies inside.
 pub(super) const INSIDE_SOCKET: &str = "/run/mirror.sock";
@@ -22,7 +23,7 @@ pub(super) fn find() -> Result<PathBuf, SandboxError> {
     })
 }
 
-/// The arguments of one step and what has to be staged for them.
+/// The arguments of one step or cell and what has to be staged for them.
 pub(super) struct Plan {
     pub(super) arguments: Vec<String>,
     pub(super) staged: Vec<Staged>,
@@ -50,16 +51,51 @@ impl Plan {
         plan.add(["--dev", "/dev", "--bind", &format!("{tmp}/shm"), "/dev/shm"]);
         // Trap: bubblewrap's own /dev and / are writable and half as large as the machine's memory.
         plan.add(["--remount-ro", "/dev"]);
-        plan.add(["--proc", "/proc", "--bind", &format!("{tmp}/tmp"), "/tmp"]);
+        if Missing::Processes.is_away() {
+            plan.add(["--ro-bind", "/proc", "/proc"]);
+        } else {
+            plan.add(["--proc", "/proc"]);
+        }
+        plan.add(["--bind", &format!("{tmp}/tmp"), "/tmp"]);
         plan.add(["--bind", &format!("{build}/work"), super::INSIDE_WORK]);
         plan.add(["--bind", &format!("{build}/home"), super::INSIDE_HOME]);
         for (number, bind) in step.mounts.iter().enumerate() {
             let source = plan.source(&format!("mount{number}"), &bind.host)?;
-            plan.add(["--ro-bind", &source, inside(&bind.inside)?]);
+            let how = if Missing::ReadOnly.is_away() { "--bind" } else { "--ro-bind" };
+            plan.add([how, &source, inside(&bind.inside)?]);
         }
         plan.add(["--ro-bind", &init, super::INSIDE_PROGRAM, "--ro-bind", &socket, INSIDE_SOCKET]);
         plan.add(["--chdir", "/", "--remount-ro", "/"]);
         Ok(plan)
+    }
+
+    /// Lays out a cell: what our own program takes to start, what it is shown, and nothing else.
+    pub(super) fn of_cell(slot: &Slot, shown: &[ReadOnlyBind]) -> Result<Self, SandboxError> {
+        let mut plan =
+            Self { arguments: Vec::new(), staged: Vec::new(), identity: slot.identity() };
+        let init = plan.source("init", slot.init())?;
+        plan.namespaces();
+        plan.libraries();
+        for (number, bind) in shown.iter().enumerate() {
+            let source = plan.source(&format!("mount{number}"), &bind.host)?;
+            plan.add(["--ro-bind", &source, inside(&bind.inside)?]);
+        }
+        plan.add(["--ro-bind", &init, super::INSIDE_PROGRAM]);
+        plan.add(["--chdir", "/", "--remount-ro", "/"]);
+        Ok(plan)
+    }
+
+    /// The host's shared libraries, without its programs.
+    fn libraries(&mut self) {
+        for name in ["lib", "lib32", "lib64", "libx32"] {
+            let (path, below_usr) = (format!("/{name}"), format!("/usr/{name}"));
+            self.add(["--ro-bind-try", &below_usr, &below_usr]);
+            match std::fs::read_link(&path) {
+                Ok(target) => self.add(["--symlink", &target.to_string_lossy(), &path]),
+                Err(_) if Path::new(&path).is_dir() => self.add(["--ro-bind", &path, &path]),
+                Err(_) => {}
+            }
+        }
     }
 
     fn add<const N: usize>(&mut self, arguments: [&str; N]) {
@@ -88,18 +124,31 @@ impl Plan {
     }
 
     fn namespaces(&mut self) {
-        self.add([
-            "--unshare-all",
-            "--unshare-user",
-            "--disable-userns",
-            "--assert-userns-disabled",
-        ]);
-        self.add(["--die-with-parent", "--new-session", "--as-pid-1", "--cap-drop", "ALL"]);
-        self.add(["--uid", "1000", "--gid", "1000", "--hostname", "build", "--clearenv"]);
+        self.add(["--unshare-user", "--unshare-uts", "--unshare-cgroup-try"]);
+        if !Missing::Ipc.is_away() {
+            self.add(["--unshare-ipc"]);
+        }
+        if !Missing::Network.is_away() {
+            self.add(["--unshare-net"]);
+        }
+        if !Missing::Processes.is_away() {
+            self.add(["--unshare-pid", "--as-pid-1"]);
+        }
+        self.add(["--disable-userns", "--assert-userns-disabled"]);
+        self.add(["--die-with-parent", "--new-session", "--cap-drop", "ALL"]);
+        self.add(["--uid", "1000", "--gid", "1000", "--hostname", "build"]);
+        if !Missing::Environment.is_away() {
+            self.add(["--clearenv"]);
+        }
     }
 
     /// The host's `/usr`, read-only, without its own node, package managers and certificates.
     fn host_system(&mut self, fixed: &str) {
+        if Missing::Files.is_away() {
+            for folder in ["/home", "/root", "/var", "/sys"] {
+                self.add(["--ro-bind", folder, folder]);
+            }
+        }
         self.add(["--ro-bind", "/usr", "/usr"]);
         for name in ["bin", "sbin", "lib", "lib32", "lib64", "libx32"] {
             let path = format!("/{name}");
@@ -112,7 +161,8 @@ impl Plan {
         }
         self.add(["--ro-bind", &format!("{fixed}/etc"), "/etc"]);
         self.add(["--ro-bind-try", "/etc/alternatives", "/etc/alternatives"]);
-        for mask in mask::of_this_host() {
+        let masks = if Missing::Covers.is_away() { Vec::new() } else { mask::of_this_host() };
+        for mask in masks {
             match mask {
                 Mask::File(path) => {
                     self.add(["--ro-bind", &format!("{fixed}/nothing"), &path]);

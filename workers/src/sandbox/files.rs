@@ -13,6 +13,8 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
+use super::missing::Missing;
+
 /// Why a file could not be taken out. All but `Io` are facts about what the build left.
 #[derive(Debug, thiserror::Error)]
 pub enum TakeError {
@@ -72,8 +74,12 @@ pub struct Listed {
 }
 
 /// Beneath, and through no link of any kind.
-const BENEATH: ResolveFlags =
-    ResolveFlags::BENEATH.union(ResolveFlags::NO_SYMLINKS).union(ResolveFlags::NO_MAGICLINKS);
+fn beneath() -> ResolveFlags {
+    if Missing::Links.is_away() {
+        return ResolveFlags::empty();
+    }
+    ResolveFlags::BENEATH.union(ResolveFlags::NO_SYMLINKS).union(ResolveFlags::NO_MAGICLINKS)
+}
 
 /// Opens the folder that all else is beneath.
 pub(super) fn open_root(path: &Path) -> io::Result<OwnedFd> {
@@ -87,12 +93,13 @@ pub(super) fn take(root: BorrowedFd<'_>, path: &str, max: u64) -> Result<Vec<u8>
     let failed = |source: io::Error| TakeError::Io { path: named(), source };
     // O_NONBLOCK: opening a pipe that nobody writes to must not wait.
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let file = openat2(root, path, flags, Mode::empty(), BENEATH).map_err(|error| match error {
-        Errno::NOENT | Errno::NOTDIR | Errno::XDEV => TakeError::Missing(named()),
-        Errno::LOOP | Errno::NXIO | Errno::NODEV | Errno::ISDIR => TakeError::NotAFile(named()),
-        Errno::ACCESS | Errno::PERM => TakeError::Unreadable(named()),
-        other => failed(other.into()),
-    })?;
+    let file =
+        openat2(root, path, flags, Mode::empty(), beneath()).map_err(|error| match error {
+            Errno::NOENT | Errno::NOTDIR | Errno::XDEV => TakeError::Missing(named()),
+            Errno::LOOP | Errno::NXIO | Errno::NODEV | Errno::ISDIR => TakeError::NotAFile(named()),
+            Errno::ACCESS | Errno::PERM => TakeError::Unreadable(named()),
+            other => failed(other.into()),
+        })?;
     let found = fstat(&file).map_err(|error| failed(error.into()))?;
     if FileType::from_raw_mode(found.st_mode) != FileType::RegularFile {
         return Err(TakeError::NotAFile(named()));
@@ -121,7 +128,7 @@ pub(super) fn link_target(root: BorrowedFd<'_>, path: &str) -> Result<Vec<u8>, T
     };
     let (folder, name) = path.rsplit_once('/').unwrap_or((".", path));
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let folder = openat2(root, folder, flags, Mode::empty(), BENEATH).map_err(failed)?;
+    let folder = openat2(root, folder, flags, Mode::empty(), beneath()).map_err(failed)?;
     Ok(readlinkat(folder, name, Vec::new()).map_err(failed)?.into_bytes())
 }
 
@@ -136,7 +143,7 @@ pub(super) fn list(root: BorrowedFd<'_>, path: &str, max: usize) -> Result<Vec<L
     };
     let path = if path.is_empty() { "." } else { path };
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let folder = openat2(root, path, flags, Mode::empty(), BENEATH).map_err(failed)?;
+    let folder = openat2(root, path, flags, Mode::empty(), beneath()).map_err(failed)?;
     let mut listed = Vec::new();
     for entry in Dir::read_from(&folder).map_err(failed)? {
         let entry = entry.map_err(failed)?;
@@ -181,7 +188,7 @@ impl Writer<'_> {
         remove_name(&folder, name)?;
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
         let mode = if executable { 0o755 } else { 0o644 };
-        let file = openat2(&folder, name, flags, Mode::from_raw_mode(mode), BENEATH)?;
+        let file = openat2(&folder, name, flags, Mode::from_raw_mode(mode), beneath())?;
         let mut file = File::from(file);
         file.write_all(bytes)?;
         fchmod(&file, Mode::from_raw_mode(mode))?;
@@ -206,14 +213,14 @@ impl Writer<'_> {
             match mkdirat(&at, name, Mode::from_raw_mode(0o755)) {
                 Ok(()) => {
                     let opened = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-                    let made = openat2(&at, name, opened, Mode::empty(), BENEATH)?;
+                    let made = openat2(&at, name, opened, Mode::empty(), beneath())?;
                     fchmod(&made, Mode::from_raw_mode(0o755))?;
                     self.own(&made)?;
                 }
                 Err(Errno::EXIST) => {}
                 Err(error) => return Err(error.into()),
             }
-            at = openat2(&at, name, flags, Mode::empty(), BENEATH)?;
+            at = openat2(&at, name, flags, Mode::empty(), beneath())?;
         }
         Ok(at)
     }

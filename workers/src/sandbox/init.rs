@@ -13,6 +13,7 @@ use std::process::{Child, Command, ExitCode, Stdio};
 use rustix::process::{DumpableBehavior, WaitOptions, WaitStatus, set_dumpable_behavior};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
+use super::missing::Missing;
 use super::orders::{Begin, Reply};
 use super::{attack, control, dns, forward, launch};
 
@@ -50,7 +51,9 @@ fn told(done: io::Result<()>) -> ExitCode {
 
 fn inside() -> io::Result<()> {
     // The build has the same uid: without this it could write into our memory through /proc/1/mem.
-    set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
+    if !Missing::Door.is_away() {
+        set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
+    }
     let socket = io::stdin();
     let forwarder = std::net::TcpListener::bind(("127.0.0.1", forward::PORT))?;
     let network: OwnedFd = std::fs::File::open("/proc/self/ns/net")?.into();
@@ -82,13 +85,11 @@ fn start(begin: &Begin) -> io::Result<Child> {
     let Some((program, arguments)) = begin.argv.split_first() else {
         return Err(io::Error::from(io::ErrorKind::NotFound));
     };
-    Command::new(program)
-        .args(arguments)
-        .env_clear()
-        .envs(&begin.env)
-        .current_dir(&begin.cwd)
-        .stdin(Stdio::null())
-        .spawn()
+    let mut command = Command::new(program);
+    if !Missing::Environment.is_away() {
+        command.env_clear();
+    }
+    command.args(arguments).envs(&begin.env).current_dir(&begin.cwd).stdin(Stdio::null()).spawn()
 }
 
 fn not_started(begin: &Begin, error: &io::Error) -> i32 {

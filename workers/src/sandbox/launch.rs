@@ -23,6 +23,7 @@ use rustix::thread::{
     set_thread_res_uid, unshare_unsafe,
 };
 
+use super::missing::{self, Missing};
 use super::orders::{Launch, Reply, STAGING, Staged};
 use super::{control, fixed, seccomp};
 
@@ -45,7 +46,9 @@ pub(super) fn main() -> ExitCode {
 }
 
 fn launch() -> Result<std::convert::Infallible, Failure> {
-    close_inherited().map_err(|error| ("closing inherited descriptors", error))?;
+    if !Missing::Descriptors.is_away() {
+        close_inherited().map_err(|error| ("closing inherited descriptors", error))?;
+    }
     let (orders, _) = control::receive::<Launch>(io::stdin())
         .and_then(|message| message.ok_or_else(|| io::Error::from(io::ErrorKind::UnexpectedEof)))
         .map_err(|error| ("reading the worker's orders", error))?;
@@ -59,13 +62,16 @@ fn launch() -> Result<std::convert::Infallible, Failure> {
         stage(&orders.staged).map_err(|error| ("staging what the sandbox may see", error))?;
     }
     bound(&orders).map_err(|error| ("setting resource limits", error))?;
-    if let Some(uid) = orders.become_uid {
+    if let Some(uid) = orders.become_uid.filter(|_| !Missing::Uid.is_away()) {
         become_uid(uid).map_err(|error| ("becoming the build's uid", error))?;
     }
     umask(Mode::from_raw_mode(0o022));
     set_no_new_privs(true).map_err(|error| ("setting no_new_privs", error.into()))?;
     die_with(orders.parent).map_err(|error| ("binding its life to the worker's", error))?;
-    let filters = seccomp::files().map_err(|error| ("making the seccomp filters", error))?;
+    let mut filters = seccomp::files().map_err(|error| ("making the seccomp filters", error))?;
+    if Missing::Calls.is_away() {
+        filters.clear();
+    }
     Err(("starting bubblewrap", become_bwrap(&orders, &filters)))
 }
 
@@ -161,9 +167,13 @@ fn die_with(parent: i32) -> io::Result<()> {
 /// empty.
 fn become_bwrap(orders: &Launch, filters: &[OwnedFd]) -> io::Error {
     let mut command = Command::new(&orders.bwrap);
-    command.env_clear().args(&orders.arguments);
+    if !Missing::Environment.is_away() {
+        command.env_clear();
+    }
+    command.args(&orders.arguments);
     for filter in filters {
         command.arg("--add-seccomp-fd").arg(filter.as_raw_fd().to_string());
     }
+    missing::hand_in(&mut command);
     command.arg("--").args(&orders.command).exec()
 }

@@ -19,6 +19,7 @@
 mod area;
 mod attack;
 mod bwrap;
+mod cell;
 mod cgroup;
 mod control;
 mod dns;
@@ -28,7 +29,9 @@ mod forward;
 mod init;
 mod launch;
 mod limits;
+mod lockdown;
 mod mask;
+mod missing;
 mod orders;
 mod output;
 mod run;
@@ -40,6 +43,9 @@ mod walls;
 mod watch;
 
 pub use area::{Entry, WorkArea};
+#[cfg(test)]
+pub(crate) use cell::tests::look_around;
+pub(crate) use cell::{Cell, CellOrder, stand};
 pub use files::{EntryKind, Listed, TakeError};
 pub use init::init_main;
 pub use limits::Limits;

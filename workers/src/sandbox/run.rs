@@ -12,6 +12,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use super::cgroup::Group;
+use super::missing::{self, Missing};
 use super::orders::{Begin, Launch, Reply};
 use super::output::{KeptLog, Lines};
 use super::slot::Identity;
@@ -21,7 +22,7 @@ use super::{Doing, Limits, SandboxError, Step, StepOutcome, WorkArea, bwrap, con
 /// The pause between two looks at the counters.
 const LOOK_PAUSE: Duration = Duration::from_millis(50);
 /// The longest that the sandbox itself may take to stand: it takes 30 ms on an idle machine.
-const START_WITHIN: Duration = Duration::from_secs(60);
+pub(super) const START_WITHIN: Duration = Duration::from_secs(60);
 /// How long bubblewrap may take to see a killed init off before it is killed itself.
 const SEEN_OFF_WITHIN: Duration = Duration::from_secs(2);
 /// `RLIMIT_NPROC` stands above the cgroup's bound, so that it is the cgroup that refuses and counts.
@@ -116,9 +117,13 @@ impl<'a> Running<'a> {
         rustix::io::ioctl_fionbio(&output, true).doing(|| "Setting up a pipe".to_owned())?;
         let errors = writer.try_clone().doing(|| "Making a pipe".to_owned())?;
         let orders = Launch { join: group.join_files(), ..orders };
-        let mut child = Command::new(slot.init())
+        let mut command = Command::new(slot.init());
+        if !Missing::Environment.is_away() {
+            command.env_clear();
+        }
+        missing::hand_on(&mut command);
+        let mut child = command
             .args(["sandbox-init", "launch"])
-            .env_clear()
             .current_dir("/")
             // A terminal's Ctrl-C is for the worker, which then ends the sandbox.
             .process_group(0)
@@ -206,9 +211,9 @@ impl<'a> Running<'a> {
 
     fn overdue(&self) -> Option<Cut> {
         let began = self.began?;
-        if began.elapsed() > self.limits.wall {
+        if began.elapsed() > self.limits.wall && !Missing::Clock.is_away() {
             Some(Cut::Wall)
-        } else if self.printed.elapsed() > self.limits.silence {
+        } else if self.printed.elapsed() > self.limits.silence && !Missing::Silence.is_away() {
             Some(Cut::Silence)
         } else {
             None
@@ -235,7 +240,7 @@ impl<'a> Running<'a> {
                 let within = usize::try_from(room).unwrap_or(usize::MAX).min(count);
                 let (log, seen) = (&mut self.log, &mut self.seen);
                 self.lines.push(&bytes[..within], |text| keep(text, log, seen, line));
-                Ok(self.output_bytes > self.limits.output_bytes)
+                Ok(self.output_bytes > self.limits.output_bytes && !Missing::Output.is_away())
             }
             Err(error)
                 if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) =>
@@ -381,20 +386,20 @@ fn keep(text: &str, log: &mut KeptLog, seen: &mut Seen, line: &mut dyn FnMut(&st
     line(text);
 }
 
-fn is_readable(source: &OwnedFd, within: Duration) -> bool {
+pub(super) fn is_readable(source: &OwnedFd, within: Duration) -> bool {
     let mut sources = [PollFd::new(source, PollFlags::IN)];
     let within = Timespec::try_from(within).expect("it is a few seconds");
     poll(&mut sources, Some(&within)).is_ok_and(|ready| ready > 0)
 }
 
-fn pid_of(child: &Child) -> std::io::Result<Pid> {
+pub(super) fn pid_of(child: &Child) -> std::io::Result<Pid> {
     i32::try_from(child.id())
         .ok()
         .and_then(Pid::from_raw)
         .ok_or_else(|| ErrorKind::InvalidData.into())
 }
 
-fn end_child(child: &mut Child) {
+pub(super) fn end_child(child: &mut Child) {
     // Both fail only where it has ended and was waited for before.
     let _already_dead = child.kill();
     let _already_waited = child.wait();

@@ -10,6 +10,7 @@ use rustix::fs::{FlockOperation, flock};
 use rustix::process::{getegid, geteuid};
 
 use super::cgroup::Parents;
+use super::missing::Missing;
 use super::{Doing, SandboxError, WorkArea, bwrap, sweep};
 
 /// The first uid of the slots; none of them has a passwd entry. Above the ranges that useradd, systemd's dynamic users
@@ -104,7 +105,10 @@ impl Slot {
     }
 
     pub(super) fn identity(&self) -> Identity {
-        self.identity
+        match self.identity {
+            Identity::OwnUid(_) if Missing::Uid.is_away() => Identity::OwnUid(0),
+            held => held,
+        }
     }
 
     pub(super) fn parents(&self) -> &Parents {

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use rustix::fs::{StatVfs, fstatvfs};
 
 use super::cgroup::Group;
+use super::missing::Missing;
 use super::orders::Reply;
 use super::slot::Identity;
 use super::{Limits, StepEnding, WorkArea};
@@ -61,7 +62,9 @@ impl Seen {
             }
             Identity::Caller { .. } => self.look_at_folder(area, limits),
         };
-        if self.oom_kills > 0 || group.anonymous_bytes() > limits.memory_bytes {
+        if self.oom_kills > 0
+            || (group.anonymous_bytes() > limits.memory_bytes && !Missing::Memory.is_away())
+        {
             Some(Cut::Memory)
         } else if too_large {
             Some(Cut::Disk)

@@ -6,9 +6,7 @@ use std::{
     time::Instant,
 };
 
-use git2::Oid;
-
-use super::super::tree::Objects;
+use super::super::{oid::Oid, tree::Objects};
 
 /// How far a walk may go.
 #[derive(Clone, Copy, Debug)]

@@ -9,7 +9,6 @@ mod sought;
 
 use std::{
     collections::{HashMap, HashSet},
-    path::PathBuf,
     time::{Duration, Instant},
 };
 
@@ -24,7 +23,6 @@ use countersign_core::{
     },
     source::{Directory, Evidence, EvidenceKind},
 };
-use git2::{ObjectType, Oid};
 
 use self::{
     graph::{Bounds, Graph},
@@ -32,14 +30,14 @@ use self::{
 };
 use super::{
     CheckoutError, folder,
+    oid::Oid,
     tree::{Kind, Objects},
 };
 
-/// Where a history can be read, and from where on: what one fetch of the repository found. It holds no open file.
+/// Where a history can be read, and from where on: what one fetch of the repository found.
 #[derive(Clone, Debug)]
 pub struct HistoryPlace {
-    pub(super) objects: PathBuf,
-    pub(super) in_place: bool,
+    pub(super) objects: Objects,
     /// What the branches that count name.
     pub(super) branches: Vec<Oid>,
     /// What the tags name, which may be tags of their own.
@@ -59,23 +57,23 @@ impl HistoryPlace {
         staged: &Archive,
         comparison: &Comparison,
     ) -> Result<History, CheckoutError> {
-        let objects = Objects::open(&self.objects, self.in_place)?;
+        let objects = &self.objects;
         let until = Instant::now() + Duration::from_secs(HISTORY_SECONDS_MAX);
         let bounds = Bounds { commits: HISTORY_COMMITS_MAX, until };
-        let graph = self.graph(&objects, self.branches.iter().chain(&self.tags), bounds);
+        let graph = self.graph(objects, self.branches.iter().chain(&self.tags), bounds);
         let files: Vec<&FileComparison> = comparison.unexplained().collect();
         let ids: HashMap<&str, Oid> = files
             .iter()
             .filter(|file| file.staged.is_some())
             .take(HISTORY_FILES_MAX)
-            .filter_map(|file| Some((file.path.as_str(), blob_id(staged.get(&file.path)?)?)))
+            .filter_map(|file| Some((file.path.as_str(), Oid::of_blob(staged.get(&file.path)?))))
             .collect();
-        let mut search = BlobSearch::new(&objects, &ids);
-        let complete = search.run(&graph, until) && graph.complete && !self.in_place;
+        let mut search = BlobSearch::new(objects, &ids);
+        let complete = search.run(&graph, until) && graph.complete && !objects.in_place();
         let tagged = objects.tree_at(self.commit, self.directory.as_str());
         let told = |path: &str, id: Oid| FileHistory {
             path: path.to_owned(),
-            tagged: tagged.is_some_and(|tree| stands_in(&objects, tree, path)),
+            tagged: tagged.is_some_and(|tree| stands_in(objects, tree, path)),
             seen: match search.found.get(&id) {
                 Some((commit, path)) => Seen::At { commit: commit.to_string(), at: path.clone() },
                 None if complete => Seen::Nowhere,
@@ -85,7 +83,7 @@ impl HistoryPlace {
         let mut histories: Vec<FileHistory> =
             ids.iter().map(|(path, id)| told(path, *id)).collect();
         histories.sort_by(|a, b| a.path.cmp(&b.path));
-        let another = self.another(&objects, &graph, &files, &ids, until);
+        let another = self.another(objects, &graph, &files, &ids, until);
         Ok(History { complete, commits: graph.order.len(), files: histories, another })
     }
 
@@ -95,7 +93,7 @@ impl HistoryPlace {
         from: impl IntoIterator<Item = &'o Oid>,
         bounds: Bounds,
     ) -> Graph {
-        let commits = from.into_iter().filter_map(|tip| Some(objects.commit(*tip).ok()??.id()));
+        let commits = from.into_iter().filter_map(|tip| Some(objects.commit(*tip).ok()??.0));
         let tips: Vec<Oid> = commits.chain([self.commit]).collect();
         Graph::walk(objects, &tips, bounds)
     }
@@ -142,12 +140,12 @@ impl HistoryPlace {
         staged: &Archive,
         version: &Version,
     ) -> Result<Vec<Evidence>, CheckoutError> {
-        let objects = Objects::open(&self.objects, self.in_place)?;
+        let objects = &self.objects;
         let until = Instant::now() + Duration::from_secs(EVIDENCE_SECONDS_MAX);
         let bounds = Bounds { commits: EVIDENCE_COMMITS_MAX, until };
-        let graph = self.graph(&objects, &self.branches, bounds);
-        let set = self.version_set(&objects, version, until);
-        let overlap = self.overlap(&objects, &graph, staged, until);
+        let graph = self.graph(objects, &self.branches, bounds);
+        let set = self.version_set(objects, version, until);
+        let overlap = self.overlap(objects, &graph, staged, until);
         Ok(set.into_iter().chain(overlap).collect())
     }
 
@@ -204,10 +202,8 @@ impl HistoryPlace {
         staged: &Archive,
         until: Instant,
     ) -> Option<Evidence> {
-        let blobs: Vec<(String, Oid)> = staged
-            .files()
-            .filter_map(|file| Some((file.path.to_owned(), blob_id(file.content)?)))
-            .collect();
+        let blobs: Vec<(String, Oid)> =
+            staged.files().map(|file| (file.path.to_owned(), Oid::of_blob(file.content))).collect();
         let wanted = blobs.iter().map(|(path, id)| (path.as_str(), Want::Blob(*id)));
         let mut sought = Sought::of(wanted);
         let mut count =
@@ -254,11 +250,6 @@ fn want(file: &FileComparison, ids: &HashMap<&str, Oid>) -> Option<Want> {
         Status::ModeChanged => Some(Want::Mode(id?, file.staged?.executable)),
         Status::Same => None,
     }
-}
-
-/// The name under which git keeps these bytes.
-fn blob_id(bytes: &[u8]) -> Option<Oid> {
-    Oid::hash_object(ObjectType::Blob, bytes).ok()
 }
 
 fn stands_in(objects: &Objects, tree: Oid, path: &str) -> bool {

@@ -3,9 +3,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use git2::Oid;
-
-use super::super::tree::{Kind, Objects};
+use super::super::{
+    oid::Oid,
+    tree::{Kind, Objects},
+};
 
 /// What is looked for at one path.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

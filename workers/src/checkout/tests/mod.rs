@@ -3,6 +3,9 @@
 mod attacks;
 mod endings;
 mod history;
+mod hostile;
+pub(crate) mod liars;
+mod packs;
 mod repository;
 pub(super) mod served;
 mod sources;
@@ -19,7 +22,7 @@ use countersign_core::{
 };
 
 use self::repository::Made;
-use super::{Checkout, GitCache, Kind, Outcome, Wanted};
+use super::{Checkout, GitCache, Kind, Outcome, Wanted, reader::Door};
 use crate::{
     http::ClientConfig,
     progress::{Unheard, Watch},
@@ -33,8 +36,15 @@ pub(super) fn watch() -> Watch<'static> {
 }
 
 pub(super) fn cache(folder: &Path) -> GitCache {
+    let Door { base, init, .. } = door();
     let reach = Reach::default().naming("127.0.0.1");
-    GitCache::new(folder, &ClientConfig::default(), &reach)
+    GitCache::new(folder, &ClientConfig::default(), &reach, (&base, &init))
+}
+
+/// Cells whose door is the program of these tests.
+pub(super) fn door() -> Door {
+    let base = std::env::temp_dir().join("countersign-test-cells");
+    Door::new(&base, Path::new("/proc/self/exe"))
 }
 
 /// A search for `pad@1.3.1`, to be changed by a test where it matters.

@@ -62,6 +62,8 @@ const CALLS: &[(&str, c_long, [c_long; 5], c_int)] = &[
         [-1, tiocsti() | 1 << 40, 0, 0, 0],
         libc::EPERM,
     ),
+    ("clock_settime", libc::SYS_clock_settime, [0; 5], libc::EPERM),
+    ("clock_adjtime", libc::SYS_clock_adjtime, [0; 5], libc::EPERM),
     ("clone3", libc::SYS_clone3, [0; 5], libc::ENOSYS),
 ];
 

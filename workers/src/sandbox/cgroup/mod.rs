@@ -13,6 +13,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 pub(super) use detect::Parents;
 
+use super::missing::Missing;
 use super::{Doing, Limits, SandboxError};
 
 /// bubblewrap, the init and its helper threads are counted with the step's processes but are not the step's.
@@ -78,7 +79,8 @@ impl Group {
     }
 
     fn bound(&self, limits: &Limits) -> Result<(), SandboxError> {
-        let bytes = limits.cgroup_bytes().to_string();
+        let bytes = if Missing::Memory.is_away() { 2 << 30 } else { limits.cgroup_bytes() };
+        let bytes = bytes.to_string();
         match &self.folders {
             Folders::V1 { memory, .. } => {
                 set(memory, "memory.limit_in_bytes", &bytes)?;
@@ -92,7 +94,8 @@ impl Group {
                 set_where_present(folder, "memory.oom.group", "1")?;
             }
         }
-        let processes = limits.processes.saturating_add(OWN_PROCESSES).to_string();
+        let processes = if Missing::Forks.is_away() { 10_000 } else { limits.processes };
+        let processes = processes.saturating_add(OWN_PROCESSES).to_string();
         set(self.pids_folder(), "pids.max", &processes)
     }
 
