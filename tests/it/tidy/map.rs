@@ -10,8 +10,14 @@ use super::{
 const LISTS: &[&str] = &["src/core/lib.rs", "src/lib.rs", "src/main.rs", "workers/src/lib.rs"];
 
 /// The documents that send a reader somewhere.
-const GUIDES: &[&str] =
-    &["CONTRIBUTING.md", "README.md", "SECURITY.md", "src/ARCHITECTURE.md", "tests/README.md"];
+const GUIDES: &[&str] = &[
+    "CONTRIBUTING.md",
+    "README.md",
+    "SECURITY.md",
+    "src/ARCHITECTURE.md",
+    "tests/README.md",
+    "tests/SECURITY.md",
+];
 
 #[test]
 fn every_module_stands_on_the_map() {

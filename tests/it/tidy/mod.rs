@@ -9,4 +9,5 @@ mod manifests;
 mod map;
 mod migrations;
 mod rust_text;
+mod threats;
 mod tree;

@@ -437,3 +437,6 @@ async fn the_socket_is_open_to_every_user_and_goes_with_the_mirror() {
 
 #[path = "then_tests.rs"]
 mod then;
+
+#[path = "attack_tests.rs"]
+mod attack;

@@ -15,6 +15,8 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("a program that is not there is told as a shell would", not_found),
         trial("a fork bomb is refused further processes", fork_bomb),
         trial("a fork bomb that hangs is told by its bomb at the wall clock", hanging_bomb),
+        trial("the dead that nobody buries are counted and refused", unburied),
+        trial("the dead that nobody waits for are buried", buried),
         trial("a hog of memory is ended at its bound", memory),
         trial("a hog of shared memory is ended at its bound", shared_memory),
         trial("a writer fills the work area and nothing else", disk),
@@ -65,8 +67,24 @@ fn hanging_bomb() {
     assert_eq!(outcome.ending, StepEnding::TooManyProcesses);
 }
 
+/// Children that ended and that their parent never looks for hold their numbers.
+fn unburied() {
+    let outcome = Rig::new().perl(
+        "for (1..500) { my $pid = fork; if (!defined $pid) { $refused++ } elsif (!$pid) { exit } } exit($refused ? 1 : 0)",
+    );
+    assert_eq!(outcome.ending, StepEnding::TooManyProcesses);
+}
+
+/// Grandchildren whose parent is gone become the door's, which buries them: three times as many as may live at a time.
+fn buried() {
+    let outcome = Rig::new().perl(
+        "for (1..200) { my $pid = fork // die; if (!$pid) { fork // die; exit } waitpid($pid, 0); select(undef, undef, undef, 0.005) }",
+    );
+    assert_eq!(outcome.ending, StepEnding::Exited(0), "{}", outcome.log);
+}
+
 fn memory() {
-    let outcome = Rig::new().perl("my @all; while (1) { push @all, 'x' x (1024 * 1024) }");
+    let outcome = Rig::new().perl("my @all; for (1..400) { push @all, 'x' x (1024 * 1024) }");
     assert_eq!(outcome.ending, StepEnding::OutOfMemory);
 }
 
@@ -81,7 +99,7 @@ fn shared_memory() {
 
 fn disk() {
     let mut rig = Rig::new();
-    let outcome = rig.sh("cat /dev/zero > /build/fill");
+    let outcome = rig.sh("head -c 64M /dev/zero > /build/fill");
     assert_eq!(outcome.ending, StepEnding::OutOfDisk);
     let filled = rig.area.list("").expect("it can be listed");
     let bytes = filled.iter().find(|file| file.name == "fill").expect("it was made").bytes;
@@ -89,7 +107,7 @@ fn disk() {
 }
 
 fn tmp() {
-    assert_eq!(Rig::new().sh("cat /dev/zero > /tmp/fill").ending, StepEnding::OutOfDisk);
+    assert_eq!(Rig::new().sh("head -c 64M /dev/zero > /tmp/fill").ending, StepEnding::OutOfDisk);
 }
 
 fn shm() {
@@ -113,7 +131,7 @@ fn one_file() {
 
 fn flood() {
     let mut rig = Rig::new();
-    let step = rig.step(&["/bin/sh", "-c", "yes"]);
+    let step = rig.step(&["/bin/sh", "-c", "yes | head -c 8M"]);
     let mut lines = 0_u64;
     let cancel = std::sync::atomic::AtomicBool::new(false);
     let outcome = rig.area.run(&step, &rig.limits, &cancel, &mut |_| lines += 1);
@@ -126,7 +144,7 @@ fn flood() {
 
 fn silent() {
     let mut rig = Rig::with(Limits { silence: Duration::from_secs(1), ..small_limits() });
-    let outcome = rig.sh("echo hello; mkfifo pipe; cat pipe");
+    let outcome = rig.sh("echo hello; sleep 4");
     assert_eq!(outcome.ending, StepEnding::Silent);
     assert_eq!(outcome.log, "hello\n");
 }
@@ -137,7 +155,7 @@ fn slow_printer() {
         silence: Duration::from_secs(1),
         ..small_limits()
     });
-    let outcome = rig.sh("while :; do echo dot; sleep 0.1; done");
+    let outcome = rig.sh("for n in $(seq 60); do echo dot; sleep 0.1; done");
     assert_eq!(outcome.ending, StepEnding::TimedOut);
     assert!(outcome.wall >= Duration::from_secs(2) && outcome.wall < Duration::from_secs(10));
 }

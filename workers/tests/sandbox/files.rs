@@ -16,6 +16,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("a file of the host outside of what is mounted is not there", outside),
         trial("a link that the build left is never followed out", links_out),
         trial("a link that the build left is never written through", links_in),
+        trial("a link is not exchanged for a file after the step", exchanged),
         trial("a pipe in a file's place does not make the worker wait", pipe),
         trial("a file larger than asked is not read", too_large),
         trial("no file can be made that another user could run with rights", set_uid),
@@ -133,6 +134,22 @@ fn links_in() {
         assert!(out.is_err(), "{path}");
     }
     assert_eq!(std::fs::read(&victim).expect("it is there"), b"untouched");
+}
+
+/// A process that hides from its parent and exchanges a file for a link without end: it is gone before anything is read.
+fn exchanged() {
+    let mut rig = Rig::new();
+    let swap = "echo plain > plain; ln -s /etc/shadow link; cp plain result; mkfifo ready; \
+                (setsid sh -c 'trap \"\" TERM HUP; echo > ready; \
+                 while :; do ln -f plain result; mv -T result old; mv -T link result; mv -T result link; mv -T old result; done' &) ; \
+                read line < ready; sleep 0.1";
+    rig.sh(swap);
+    let first = format!("{:?}", rig.area.take_file("result", 100));
+    for _ in 0..200 {
+        let again = rig.area.take_file("result", 100);
+        assert!(again.as_ref().map_or(true, |bytes| bytes == b"plain\n"), "{again:?}");
+        assert_eq!(format!("{again:?}"), first);
+    }
 }
 
 fn pipe() {

@@ -13,6 +13,8 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("the environment is exactly what the step says", environment),
         trial("a secret in the worker's environment is seen nowhere inside", planted_secret),
         trial("a descriptor that the worker inherited does not reach the build", inherited),
+        trial("no process of the machine is seen", processes),
+        trial("no system call that leads out is answered", calls),
         trial("no program of the host takes the chosen toolchain's place", host_tools),
         trial("no certificate of the host is seen inside", certificates),
         trial("no path of the work area's host folder is seen inside", host_paths),
@@ -62,6 +64,26 @@ fn inherited() {
     assert!(!seen.contains("shadow") && !seen.contains("root:"), "{seen}");
     assert_eq!(seen.matches("-> /dev/null").count(), 2, "{seen}");
     assert_eq!(seen.matches("-> pipe:").count(), 4, "{seen}");
+}
+
+/// The door, a shell and what it starts.
+fn processes() {
+    let mut rig = Rig::new();
+    let outcome = rig.sh("for folder in /proc/[0-9]*; do cat $folder/comm 2>/dev/null; done");
+    let seen: Vec<_> = outcome.log.lines().collect();
+    assert!(seen.len() <= 3 && seen.contains(&"sh"), "{seen:?}");
+}
+
+/// Namespaces, mounts, other processes, keys, rings, clocks, terminals and foreign kinds of sockets, each called raw.
+fn calls() {
+    let mut rig = Rig::new();
+    let outcome = rig.run(&["/run/init", "sandbox-init", "attack"]);
+    let lines = outcome.log.lines();
+    let calls: Vec<_> =
+        lines.filter(|line| line.contains(" call ") || line.contains(" socket ")).collect();
+    assert!(calls.len() > 30, "{calls:?}");
+    let open: Vec<_> = calls.iter().filter(|line| line.starts_with("open ")).collect();
+    assert!(open.is_empty(), "{open:?}");
 }
 
 fn host_tools() {

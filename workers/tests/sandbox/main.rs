@@ -9,6 +9,8 @@ mod files;
 mod host;
 mod life;
 mod network;
+#[cfg(feature = "sabotage")]
+mod removed;
 mod rig;
 mod walls;
 
@@ -30,10 +32,11 @@ fn main() -> ExitCode {
     trials.extend(bounds::trials());
     trials.extend(files::trials());
     trials.extend(host::trials());
-
     trials.extend(life::trials());
     trials.extend(network::trials());
     trials.extend(walls::trials());
+    #[cfg(feature = "sabotage")]
+    trials.extend(removed::trials());
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
 

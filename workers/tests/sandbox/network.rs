@@ -18,6 +18,8 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("a name that is asked is recorded and unknown", name),
         trial("a listener on the host's loopback is not reached", host_loopback),
         trial("a listener on the host's abstract socket is not reached", abstract_socket),
+        trial("the host's other loopbacks are not reached", other_loopbacks),
+        trial("shared memory of the host is not reached", shared_memory),
         trial("a build cannot take the place of the step's socket", socket_replaced),
     ]
 }
@@ -95,6 +97,46 @@ fn abstract_socket() {
         .status()
         .expect("perl is there");
     assert!(reached.success());
+}
+
+/// IPv6, and what needs no connection.
+fn other_loopbacks() {
+    let listener = TcpListener::bind("[::1]:0").expect("a port is free");
+    listener.set_nonblocking(true).expect("it can be set");
+    let datagrams = std::net::UdpSocket::bind("127.0.0.1:0").expect("a port is free");
+    datagrams.set_nonblocking(true).expect("it can be set");
+    let (six, four) = (
+        listener.local_addr().expect("it has one").port().to_string(),
+        datagrams.local_addr().expect("it has one").port().to_string(),
+    );
+    let script = "use Socket; socket(my $s, PF_INET6, SOCK_STREAM, 0) or die; \
+                  connect($s, Socket::pack_sockaddr_in6($ARGV[0], Socket::inet_pton(AF_INET6, '::1'))); \
+                  socket(my $u, PF_INET, SOCK_DGRAM, 0) or die; \
+                  send($u, 'x', 0, pack_sockaddr_in($ARGV[1], inet_aton('127.0.0.1'))); print 'tried'";
+    let outcome = Rig::new().run(&["/usr/bin/perl", "-e", script, &six, &four]);
+    assert_eq!(outcome.log, "tried\n", "{:?}", outcome.ending);
+    assert!(nobody_came(listener.accept()));
+    assert!(nobody_came(datagrams.recv(&mut [0; 8])));
+    let reached =
+        std::process::Command::new("/usr/bin/perl").args(["-e", script, &six, &four]).status();
+    assert!(reached.expect("perl is there").success());
+    let came = || listener.accept().is_ok() && datagrams.recv(&mut [0; 8]).is_ok();
+    assert!(crate::rig::within(Duration::from_secs(5), came), "so the script does what it says");
+}
+
+/// System V segments have a name for the whole machine.
+fn shared_memory() {
+    let key = format!("{}", 0x4353_0000_u32 + std::process::id() % 0x1_0000);
+    let perl = |script: &str| {
+        let run = std::process::Command::new("/usr/bin/perl").args(["-e", script, &key]).output();
+        String::from_utf8(run.expect("perl is there").stdout).expect("it prints digits")
+    };
+    let made = perl("print shmget($ARGV[0], 100, 01666)");
+    let find = "my $id = shmget($ARGV[0], 100, 0); print defined $id ? 'found' : 'none'";
+    let outcome = Rig::new().run(&["/usr/bin/perl", "-e", find, &key]);
+    let outside = perl(find);
+    perl(&format!("shmctl({made}, 0, 0)"));
+    assert_eq!((outcome.log.as_str(), outside.as_str()), ("none\n", "found"));
 }
 
 fn socket_replaced() {

@@ -118,6 +118,9 @@ pub(crate) fn ask_for_a_slot(mut arguments: impl Iterator<Item = OsString>) -> E
         Ok(slot) => println!("slot {}", slot.number()),
         Err(error) => println!("{error}\n{}", error.mend().unwrap_or("no mend")),
     }
+    if let Err(error) = self_test(&folder.join("base"), Path::new("/proc/self/exe")) {
+        println!("the self-test refuses: {error}");
+    }
     for wall in walls(&folder.join("base")) {
         println!("{} {}: {}", if wall.stands { "stands" } else { "open" }, wall.name, wall.detail);
     }
