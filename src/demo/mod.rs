@@ -26,6 +26,9 @@ const NOT_AS_IT_SHOULD: u8 = 1;
 /// The registry could not be reached, or this machine has no sandbox.
 const NOT_POSSIBLE_HERE: u8 = 3;
 
+/// It was asked to stop, as a shell tells it of a program that SIGTERM ended.
+const TERMINATED: u8 = 128 + 15;
+
 /// Arguments of `countersign demo`.
 #[derive(clap::Args, Debug)]
 pub(crate) struct DemoArgs {
@@ -34,7 +37,7 @@ pub(crate) struct DemoArgs {
     unattended: bool,
 }
 
-/// Runs the demo. Exit code 0: all as it should; 1: not; 3: registry unreachable or no sandbox.
+/// Runs the demo. Exit code 0: all as it should; 1: not; 3: registry unreachable or no sandbox; 143: ended by SIGTERM.
 #[expect(clippy::print_stderr, reason = "a command says on standard error what went wrong")]
 pub(crate) async fn run(args: &DemoArgs) -> anyhow::Result<u8> {
     let folder = open_folder()?;
@@ -47,10 +50,17 @@ pub(crate) async fn run(args: &DemoArgs) -> anyhow::Result<u8> {
             return Ok(NOT_POSSIBLE_HERE);
         }
     };
-    let came_out = if args.unattended {
-        story::run(folder.path(), &tools).await
-    } else {
-        attended::run(folder.path(), &tools).await
+    let told = async {
+        if args.unattended {
+            story::run(folder.path(), &tools).await
+        } else {
+            attended::run(folder.path(), &tools).await
+        }
+    };
+    let came_out = tokio::select! {
+        came_out = told => came_out,
+        // What it had started ends with it: the service at once, and its worker with the service.
+        () = terminated() => return Ok(TERMINATED),
     };
     match came_out {
         Ok(()) => Ok(AS_IT_SHOULD),
@@ -59,6 +69,17 @@ pub(crate) async fn run(args: &DemoArgs) -> anyhow::Result<u8> {
             eprintln!("countersign: {error:#}\nthe service's log ends with:\n{log}");
             Ok(NOT_AS_IT_SHOULD)
         }
+    }
+}
+
+/// Waits for SIGTERM. Ctrl-C reaches every program of a terminal by itself.
+async fn terminated() {
+    use tokio::signal::unix::{SignalKind, signal};
+    match signal(SignalKind::terminate()) {
+        Ok(mut terminate) => {
+            terminate.recv().await;
+        }
+        Err(_) => std::future::pending().await,
     }
 }
 

@@ -8,11 +8,13 @@ use std::{
 };
 
 use countersign_core::{
+    Version,
     plan::Plan,
     toolchain::{Tool, ToolName},
 };
 
 use crate::{
+    mirror::LockedVersion,
     sandbox::{INSIDE_REGISTRY, ReadOnlyBind},
     toolchain::{Cache, Purpose},
 };
@@ -84,7 +86,7 @@ fn environment(tools: &[&Tool]) -> BTreeMap<String, String> {
     for tool in tools {
         match tool.name {
             ToolName::Node => {}
-            ToolName::Npm => npm(&mut all),
+            ToolName::Npm => npm(&mut all, tool),
             ToolName::Pnpm => pnpm(&mut all, tool.major()),
             ToolName::Yarn if tool.major() < 2 => classic(&mut all),
             ToolName::Yarn => berry(&mut all, tool),
@@ -103,7 +105,7 @@ impl Settings {
     }
 }
 
-fn npm(all: &mut Settings) {
+fn npm(all: &mut Settings, tool: &Tool) {
     all.set("npm_config_registry", INSIDE_REGISTRY);
     // By default npm turns only the public registry's addresses of a lockfile into ours, and asks every other one
     // itself (npm 8.5 and later, arborist's `replaceRegistryHost`). Hosts that are no registry never come so far.
@@ -113,7 +115,29 @@ fn npm(all: &mut Settings) {
     all.set("npm_config_update_notifier", "false");
     all.set("npm_config_audit", "false");
     all.set("npm_config_fund", "false");
-    all.set("npm_config_nodedir", "/opt/node");
+    // The headers for node-gyp. The node-gyp of npm 11.7 and later reads them from this name, by which npm hands on a
+    // package's own settings; npm 11.2 and later warn in every log of one that they do not know themselves.
+    all.set("npm_package_config_node_gyp_nodedir", NODE_FOLDER);
+    let version = tool.version.semver();
+    if (version.major(), version.minor()) < (11, 7) {
+        all.set(NODE_HEADERS_OF_OLD, NODE_FOLDER);
+    }
+}
+
+/// Where the node of a plan lies inside.
+const NODE_FOLDER: &str = "/opt/node";
+/// The only name by which a node-gyp before 11.5 can be told of node's headers.
+const NODE_HEADERS_OF_OLD: &str = "npm_config_nodedir";
+
+/// What a tree's own tools have to be told besides, by the versions that its lockfile names.
+pub(super) fn for_locked(locked: &[LockedVersion]) -> Option<(String, String)> {
+    let of_old = |version: &Version| {
+        let version = version.semver();
+        (version.major(), version.minor()) < (11, 5)
+    };
+    let is_old = |tool: &LockedVersion| tool.name.as_str() == "node-gyp" && of_old(&tool.version);
+    let found = locked.iter().any(is_old);
+    found.then(|| (NODE_HEADERS_OF_OLD.to_owned(), NODE_FOLDER.to_owned()))
 }
 
 /// pnpm reads npm's names up to 10, and from 11 on its own alone. It must neither put the version of `packageManager` in
@@ -203,6 +227,26 @@ mod tests {
         assert!(told(&[("yarn", "4.10.3")]).contains_key("YARN_NPM_MINIMAL_AGE_GATE"));
         assert!(!told(&[("yarn", "4.10.3")]).contains_key("YARN_REGISTRY"));
         let without = told(&[("npm", "11.19.1")]);
-        assert!(without.keys().all(|name| name.starts_with("npm_config_")));
+        assert!(without.keys().all(|name| name.starts_with("npm_")));
+    }
+
+    #[test]
+    fn npm_is_told_of_nodes_headers_without_a_warning_and_an_old_node_gyp_all_the_same() {
+        for (npm, old_name) in
+            [("8.19.4", true), ("11.6.4", true), ("11.7.0", false), ("12.2.0", false)]
+        {
+            let told = told(&[("node", "22.23.3"), ("npm", npm)]);
+            assert_eq!(told.contains_key("npm_config_nodedir"), old_name, "{npm}");
+            assert_eq!(told["npm_package_config_node_gyp_nodedir"], "/opt/node");
+        }
+        let locked = |name: &str, version: &str| {
+            let integrity = format!("sha1-{}=", "A".repeat(27));
+            let (name, version) = (name.parse().unwrap(), version.parse().unwrap());
+            for_locked(&[LockedVersion::new(name, version, &integrity).unwrap()])
+        };
+        let told = Some(("npm_config_nodedir".to_owned(), "/opt/node".to_owned()));
+        assert_eq!(locked("node-gyp", "9.4.1"), told);
+        assert_eq!(locked("node-gyp", "12.4.0"), None);
+        assert_eq!(locked("node-gyp-build", "4.8.0"), None);
     }
 }

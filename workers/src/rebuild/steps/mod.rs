@@ -19,7 +19,7 @@ use countersign_core::{
 use super::{
     Failure, Means, Order, clock,
     installs::{Alone, Found},
-    kit::{Kit, Toolchain},
+    kit::{self, Kit, Toolchain},
     put_back::Built,
     registries,
 };
@@ -406,6 +406,7 @@ impl Bench<'_> {
         let mut environment: BTreeMap<String, String> =
             own.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         environment.extend(kit.environment.clone());
+        environment.extend(kit::for_locked(&self.order.locked));
         // The environment goes before a project's `.npmrc` (npm reads the name in lower case, and `_` in it as `-`).
         environment.extend(
             self.order
