@@ -113,7 +113,8 @@ async fn a_worker_killed_while_it_checks_out_is_replaced() {
     git(&scene.place("."), &["clone", "--quiet", "--bare", &repository, bare.to_str().unwrap()]);
     git(&bare, &["update-server-info"]);
     let host = Files::serve(&scene.place("served")).await;
-    let mut stalled = host.stall();
+    // By then it is known where the address leads, and git is under way.
+    let mut stalled = host.stall_at("/hostile.git/objects");
     scene.service.stage(&release, &host.url("hostile.git")).await;
     let first = scene.worker("first");
     scene.comes_to(&mut stalled).await;

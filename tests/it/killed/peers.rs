@@ -114,6 +114,11 @@ impl Files {
         format!("http://{}/{path}", self.address)
     }
 
+    /// Answers nobody from now on who asks for a path that begins so.
+    pub(super) fn stall_at(&self, path: &str) -> Stalled {
+        self.gate.stall(path)
+    }
+
     /// Answers nobody from now on.
     pub(super) fn stall(&self) -> Stalled {
         self.gate.stall("/")
