@@ -166,7 +166,9 @@ fn is_closed(lockfile: &Value) -> bool {
     };
     let closed = |(path, entry): (&String, &Value)| {
         let bundled = entry.get("inBundle").and_then(Value::as_bool) == Some(true);
-        let named = text(entry, "resolved", "http") && text(entry, "integrity", "sha512-");
+        // Where npm was told to leave addresses out (`omit-lockfile-registry-resolved`), it leaves out those of registries alone.
+        let of_registry = entry.get("resolved").is_none() || text(entry, "resolved", "http");
+        let named = of_registry && text(entry, "integrity", "sha512-");
         path.is_empty() || (path.starts_with("node_modules/") && (bundled || named))
     };
     let workspaces = packages.get("").is_some_and(|root| root.get("workspaces").is_some());
@@ -288,6 +290,8 @@ mod tests {
     fn only_what_the_lockfile_names_by_its_bytes_is_an_install_of_its_own() {
         let named = r#""node_modules/b":{"resolved":"https://r.example/b/-/b-1.0.0.tgz","integrity":"sha512-A"}"#;
         assert!(is_closed(&lockfile(named)));
+        let without_address = r#""node_modules/b":{"version":"1.0.0","integrity":"sha512-A"}"#;
+        assert!(is_closed(&lockfile(without_address)));
         for open in [
             r#""node_modules/b":{"resolved":"packages/b","link":true}"#,
             r#""packages/b":{"version":"1.0.0"}"#,
