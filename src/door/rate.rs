@@ -68,9 +68,8 @@ impl Rates {
 }
 
 /// Every request, before it reaches a route. This machine itself, with its workers, is counted where it signs in alone.
-pub(crate) async fn requests(State(app): State<App>, mut request: Request, next: Next) -> Response {
+pub(crate) async fn requests(State(app): State<App>, request: Request, next: Next) -> Response {
     let Some(address) = whose(&app, &request) else { return next.run(request).await };
-    request.extensions_mut().insert(address);
     let any = app.rates.requests.as_ref().filter(|_| !address.is_loopback());
     if let Some(wait) = any.and_then(|counted| counted.too_often(address)) {
         return too_often(wait, "requests");

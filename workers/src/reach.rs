@@ -118,7 +118,16 @@ impl Reach {
         if named && attempt.previous().len() < 5 { attempt.follow() } else { attempt.stop() }
     }
 
-    pub(crate) fn names(&self, host: &str) -> bool {
+    /// Whether what a host's name leads to may be connected to: public addresses alone, unless the host is named.
+    pub(crate) fn may_connect(&self, host: &str, found: &[SocketAddr]) -> Result<(), Unreachable> {
+        let private = found.iter().any(|address| !is_public(address.ip()));
+        if private && !self.names(host) {
+            return Err(Unreachable::Private(host.to_owned()));
+        }
+        Ok(())
+    }
+
+    fn names(&self, host: &str) -> bool {
         self.private_hosts.contains(host.trim_start_matches('[').trim_end_matches(']'))
             || self.private_hosts.contains(host)
     }
@@ -130,10 +139,7 @@ impl Resolve for Reach {
         Box::pin(async move {
             let found: Vec<SocketAddr> =
                 tokio::net::lookup_host((host.as_str(), 0)).await?.collect();
-            let private = found.iter().any(|address| !is_public(address.ip()));
-            if private && !reach.names(&host) {
-                return Err(Box::new(Unreachable::Private(host)) as Box<dyn Error + Send + Sync>);
-            }
+            reach.may_connect(&host, &found)?;
             Ok(Box::new(found.into_iter()) as Addrs)
         })
     }

@@ -180,10 +180,15 @@ async fn verify(args: &CheckArgs, named: &str, about: About<'_>) -> anyhow::Resu
 
 /// What ends a job before anything is rebuilt, as where a service takes a release in.
 fn refused(job: &Job, findings: &[Finding]) -> Output {
-    let observations = Observations { findings: findings.to_vec(), ..Observations::default() };
-    let verdict = judge(&observations, None, &job.policy);
-    let judged = Judged { observations, comparison: None, verdict };
+    let judged = judged_by(findings.to_vec(), &job.policy);
     Output { attempt: Attempt::Judged(Box::new(judged)), rebuilt: None, log: None }
+}
+
+/// What is judged where nothing but these findings is known.
+fn judged_by(findings: Vec<Finding>, policy: &Policy) -> Judged {
+    let observations = Observations { findings, ..Observations::default() };
+    let verdict = judge(&observations, None, policy);
+    Judged { observations, comparison: None, verdict }
 }
 
 fn job_for(args: &CheckArgs, fetched: &Fetched) -> anyhow::Result<Job> {
@@ -255,12 +260,8 @@ fn judged_of(attempt: Attempt) -> Judged {
         Attempt::TagMissing { tag } => {
             let message = format!("The repository has no tag `{tag}`.");
             let fix = "Push the tag, or name the right one with --ref.";
-            let observations = Observations {
-                findings: vec![Finding::new(Code::TagNotFound, message).with_fix(fix)],
-                ..Observations::default()
-            };
-            let verdict = judge(&observations, None, &Policy::default());
-            Judged { observations, comparison: None, verdict }
+            let finding = Finding::new(Code::TagNotFound, message).with_fix(fix);
+            judged_by(vec![finding], &Policy::default())
         }
     }
 }

@@ -5,7 +5,9 @@
 use std::collections::BTreeSet;
 
 use super::{
-    Clock, Given, GivenInstall, Install, Plan, Why, few, manager, managers,
+    Clock, Given, GivenInstall, Install, Plan, Why, few,
+    given::by_hand,
+    manager, managers,
     release::{self, Release},
     scripts, settings,
     steps::{self, Building},
@@ -229,10 +231,6 @@ impl Ground<'_> {
 
     /// How dependencies come onto the disk: as it was set by hand, else as the tree has them.
     fn install(&self, tools: &Tools, why: &mut Vec<Why>) -> Result<Install, PlanProblem> {
-        let by_hand = |choice: &str| {
-            let because = "it was set by hand".to_owned();
-            Why { choice: choice.to_owned(), because }
-        };
         match self.given.install {
             None => self.found_install(tools, why),
             Some(GivenInstall::None) => {

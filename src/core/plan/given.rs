@@ -15,6 +15,11 @@ use crate::{
 /// Why a part is as it is.
 const BY_HAND: &str = "it was set by hand";
 
+/// A choice that somebody made by hand.
+pub(super) fn by_hand(choice: impl Into<String>) -> Why {
+    Why { choice: choice.into(), because: BY_HAND.to_owned() }
+}
+
 /// Parts of a plan that were set by hand, as a JSON object; every one may be left out.
 #[derive(Clone, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -187,10 +192,9 @@ impl Given {
 
     /// Puts the tools that are set in place of those that were found.
     pub(super) fn set_tools(&self, tools: &mut Tools) {
-        let by_hand = |tool: &Tool| Why { choice: tool.to_string(), because: BY_HAND.to_owned() };
         for tool in self.tools() {
             tools.why.retain(|why| !why.choice.starts_with(&format!("{} ", tool.name)));
-            tools.why.push(by_hand(&tool));
+            tools.why.push(by_hand(tool.to_string()));
             for place in [&mut tools.node, &mut tools.npm, &mut tools.manager, &mut tools.packer] {
                 if place.name == tool.name {
                     *place = tool.clone();
@@ -200,8 +204,7 @@ impl Given {
         }
         if let Some(ExactTool(packer)) = &self.packer {
             tools.why.retain(|why| !why.choice.starts_with("pack with "));
-            let choice = format!("pack with {packer}");
-            tools.why.push(Why { choice, because: BY_HAND.to_owned() });
+            tools.why.push(by_hand(format!("pack with {packer}")));
             tools.packer = packer.clone();
             (tools.other_packer, tools.npm_is_a_guess) = (None, false);
         }
@@ -209,7 +212,6 @@ impl Given {
 
     /// Puts the steps and the folder that are set in place of those that were found.
     pub(super) fn set_building(&self, building: &mut Building) {
-        let by_hand = |choice: String| Why { choice, because: BY_HAND.to_owned() };
         if let Some(steps) = &self.steps {
             building.steps = steps.iter().map(Step::from).collect();
             let run = |step: &Step| by_hand(format!("run `{}`", step.argv.join(" ")));
@@ -225,13 +227,8 @@ impl Given {
     pub(super) fn set_rest(&self, plan: &mut Plan) {
         plan.clock = self.clock.unwrap_or(plan.clock);
         plan.put_back = self.put_back.unwrap_or(plan.put_back);
-        for choice in [self.clock.map(|_| "the clock"), self.put_back.map(|_| "what is put back")]
-            .into_iter()
-            .flatten()
-        {
-            let (choice, because) = (choice.to_owned(), BY_HAND.to_owned());
-            plan.why.push(Why { choice, because });
-        }
+        let set = [self.clock.map(|_| "the clock"), self.put_back.map(|_| "what is put back")];
+        plan.why.extend(set.into_iter().flatten().map(by_hand));
     }
 }
 

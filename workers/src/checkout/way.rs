@@ -14,7 +14,7 @@ use super::{CheckoutError, origin::Origin};
 use crate::{
     http::ClientConfig,
     progress::Watch,
-    reach::{Reach, Unreachable, is_public},
+    reach::{Reach, Unreachable},
 };
 
 /// What git asks a server first (gitprotocol-http, "Smart Clients").
@@ -61,13 +61,15 @@ impl Guide<'_> {
         let (Origin::Https(text) | Origin::LoopbackHttp(text)) = from else {
             return Ok(Ok(Way { origin: from.clone(), redirected_to: None, pin: None }));
         };
+        let client = self.reach.client_that_stays(self.client);
+        let client = client.map_err(|error| CheckoutError::Roots(error.to_string()))?;
         let mut address = text.clone();
         for _ in 0..REDIRECTS_MAX {
             let url = match self.allowed(&address) {
                 Ok(url) => url,
                 Err(refused) => return Ok(Err(refused)),
             };
-            match self.first_answer(&address, watch)? {
+            match self.first_answer(&client, &address, watch)? {
                 Answer::Moved(to) => address = to,
                 Answer::Refused(why) => return Ok(Err(sentence(&why))),
                 Answer::Other => return Ok(self.arrived(from, &address, &url)),
@@ -91,10 +93,13 @@ impl Guide<'_> {
     }
 
     /// What the server answers to what git asks it first.
-    fn first_answer(&self, address: &str, watch: Watch<'_>) -> Result<Answer, CheckoutError> {
+    fn first_answer(
+        &self,
+        client: &reqwest::Client,
+        address: &str,
+        watch: Watch<'_>,
+    ) -> Result<Answer, CheckoutError> {
         let asked = format!("{}{FIRST}?{SERVICE}", address.trim_end_matches('/'));
-        let client = self.reach.client_that_stays(self.client);
-        let client = client.map_err(|error| CheckoutError::Roots(error.to_string()))?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|source| CheckoutError::Io {
             doing: "Looking where a repository's address leads".to_owned(),
@@ -127,10 +132,7 @@ impl Guide<'_> {
         // A name that nobody knows is told by git in words that are known.
         let Ok(found) = (name, port).to_socket_addrs() else { return Ok(None) };
         let found: Vec<SocketAddr> = found.collect();
-        let private = found.iter().any(|address| !is_public(address.ip()));
-        if private && !self.reach.names(name) {
-            return Err(sentence(&Unreachable::Private(name.to_owned())));
-        }
+        self.reach.may_connect(name, &found).map_err(|why| sentence(&why))?;
         let written = |address: &SocketAddr| match address {
             SocketAddr::V4(address) => address.ip().to_string(),
             SocketAddr::V6(address) => format!("[{}]", address.ip()),

@@ -31,6 +31,9 @@ use crate::{
 const READ_BY_NPM: [&str; 4] =
     ["package.json", "package-lock.json", "npm-shrinkwrap.json", ".npmrc"];
 
+/// The archive of `node_modules` in an entry.
+const ARCHIVE: &str = "node_modules.tar";
+
 /// The folder of kept installs.
 #[derive(Clone, Debug)]
 pub(crate) struct Installs {
@@ -193,7 +196,7 @@ impl Installs {
             let is_subject = one.name == subject.name && one.version == subject.version;
             is_subject || one.integrity.0 == subject.sha512
         };
-        let archive = place.join("node_modules.tar");
+        let archive = place.join(ARCHIVE);
         if entry.dependencies.iter().any(refused) || digest(&archive).ok()? != entry.archive {
             return None;
         }
@@ -225,24 +228,11 @@ impl Installs {
             requests,
             cutoff_unreliable: !record.cutoff_unreliable.is_empty(),
         };
-        if let Err(error) = self.write(&self.place(alone.key), &entry, archive) {
+        let room = self.make_room(archive.len() as u64);
+        let written =
+            room.and_then(|()| kept::write(&self.place(alone.key), &entry, (ARCHIVE, archive)));
+        if let Err(error) = written {
             tracing::warn!(%error, "an install could not be kept");
-        }
-    }
-
-    fn write(&self, place: &Path, entry: &Entry, archive: &[u8]) -> io::Result<()> {
-        self.make_room(archive.len() as u64)?;
-        let making = tempfile::tempdir_in(&self.folder)?;
-        fs::write(making.path().join("node_modules.tar"), archive)?;
-        fs::write(making.path().join("entry.json"), serde_json::to_vec(entry)?)?;
-        match fs::rename(making.path(), place) {
-            Ok(()) => {
-                let _ = making.keep();
-                Ok(())
-            }
-            // Somebody else kept the same meanwhile, or what lies there could not be used.
-            Err(_) if place.is_dir() => Ok(()),
-            Err(error) => Err(error),
         }
     }
 
@@ -251,7 +241,7 @@ impl Installs {
         let mut kept: Vec<(SystemTime, u64, PathBuf)> = Vec::new();
         for entry in fs::read_dir(&self.folder)? {
             let entry = entry?;
-            let size = fs::metadata(entry.path().join("node_modules.tar")).map_or(0, |m| m.len());
+            let size = fs::metadata(entry.path().join(ARCHIVE)).map_or(0, |m| m.len());
             kept.push((entry.metadata()?.modified()?, size, entry.path()));
         }
         kept.sort();

@@ -95,28 +95,33 @@ impl Kept {
             log: rebuilt.log.clone(),
             tarball: Sha256::of(tarball),
         };
-        if let Err(error) = self.write(&self.place(key), &entry, tarball) {
+        if let Err(error) = write(&self.place(key), &entry, ("rebuilt.tgz", tarball)) {
             tracing::warn!(%error, "a rebuild could not be kept");
-        }
-    }
-
-    fn write(&self, place: &Path, entry: &Entry, tarball: &[u8]) -> io::Result<()> {
-        let making = tempfile::tempdir_in(&self.folder)?;
-        fs::write(making.path().join("rebuilt.tgz"), tarball)?;
-        fs::write(making.path().join("entry.json"), serde_json::to_vec(entry)?)?;
-        match fs::rename(making.path(), place) {
-            Ok(()) => {
-                let _ = making.keep();
-                Ok(())
-            }
-            // Somebody else kept the same meanwhile.
-            Err(_) if place.is_dir() => Ok(()),
-            Err(error) => Err(error),
         }
     }
 
     fn place(&self, key: Sha256) -> PathBuf {
         self.folder.join(key.to_string())
+    }
+}
+
+/// Puts an entry with its file into its place, by one rename.
+pub(super) fn write(
+    place: &Path,
+    entry: &impl Serialize,
+    (name, bytes): (&str, &[u8]),
+) -> io::Result<()> {
+    let making = tempfile::tempdir_in(place.parent().unwrap_or(place))?;
+    fs::write(making.path().join(name), bytes)?;
+    fs::write(making.path().join("entry.json"), serde_json::to_vec(entry)?)?;
+    match fs::rename(making.path(), place) {
+        Ok(()) => {
+            let _ = making.keep();
+            Ok(())
+        }
+        // Somebody else kept the same meanwhile, or what lies there could not be used.
+        Err(_) if place.is_dir() => Ok(()),
+        Err(error) => Err(error),
     }
 }
 
